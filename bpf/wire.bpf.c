@@ -21,6 +21,7 @@ enum { ETH_P_IP = 0x0800, ETH_P_IPV6 = 0x86dd };
 
 /* One packet, seen from its payload. */
 struct packet {
+	__u32 tcp; /* offset of the TCP header in the skb */
 	__u32 payload; /* offset of the first payload byte in the skb */
 	__u32 len; /* of the payload */
 	__u32 seq; /* of its first byte */
@@ -59,6 +60,7 @@ static __always_inline int packet_parse(struct __sk_buff *skb, struct packet *pa
 	if (bpf_skb_load_bytes(skb, at + 4, &seq, 4) ||
 	    bpf_skb_load_bytes(skb, at + 12, offset_flags, 2))
 		return -1;
+	packet->tcp = at;
 	packet->payload = at + (offset_flags[0] >> 4) * 4;
 	if (skb->len <= packet->payload)
 		return -1;
@@ -67,9 +69,16 @@ static __always_inline int packet_parse(struct __sk_buff *skb, struct packet *pa
 	return 0;
 }
 
-static __always_inline void skb_addresses(struct __sk_buff *skb, struct event_tuple *tuple)
+/* Of a received packet: the source is the peer. A listening socket knows no remote port, so it is
+ * read from the TCP header, whose offset is `tcp`. */
+static __always_inline void skb_addresses(struct __sk_buff *skb, __u32 tcp,
+					  struct event_tuple *tuple)
 {
-	/* of a received packet: the source is the peer */
+	__be16 port = 0;
+
+	bpf_skb_load_bytes(skb, tcp, &port, sizeof(port));
+	tuple->remote_port = bpf_ntohs(port);
+	tuple->local_port = skb->local_port;
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
 		tuple->family = AF_INET;
 		bpf_skb_load_bytes(skb, 12, tuple->remote, 4);
@@ -91,7 +100,8 @@ struct source {
 	__u32 seq; /* of stream offset 0, with SOURCE_EARLY */
 };
 
-enum { SOURCE_OUT = 1 << 8, SOURCE_EARLY = 1 << 9 }; /* above the WIRE_* of an event */
+/* Above the WIRE_* of an event; and above these, the TCP header's offset with SOURCE_EARLY. */
+enum { SOURCE_OUT = 1 << 8, SOURCE_EARLY = 1 << 9, SOURCE_TCP_SHIFT = 16 };
 
 static __always_inline int load(const struct source *source, __u32 at, void *into, __u32 len)
 {
@@ -157,9 +167,7 @@ __noinline int emit_early(struct __sk_buff *skb, __u32 from, __u32 seq, __u32 le
 		if (!event)
 			return -1;
 		__builtin_memset(&event->wire_early.tuple, 0, sizeof(event->wire_early.tuple));
-		skb_addresses(skb, &event->wire_early.tuple);
-		event->wire_early.tuple.local_port = skb->local_port;
-		event->wire_early.tuple.remote_port = bpf_ntohl(skb->remote_port);
+		skb_addresses(skb, flags >> SOURCE_TCP_SHIFT, &event->wire_early.tuple);
 		event->wire_early.seq = seq;
 		event->wire_early.flags = flags;
 		event->wire_early.len = n + 1;
@@ -196,7 +204,7 @@ static __always_inline void emit(const struct source *source, __u32 from, __u32 
 	if (from >= to)
 		return;
 	if (source->flags & SOURCE_EARLY)
-		emit_early(source->skb, at, source->seq + from, to - from, flags);
+		emit_early(source->skb, at, source->seq + from, to - from, source->flags | flags);
 	else if (to - from <= WIRE_SMALL)
 		emit_small(source->skb, at, from, to - from, source->flags | flags);
 	else
@@ -432,30 +440,30 @@ static __always_inline void walk_packet(const struct source *source, struct walk
 }
 
 /* deferred, Fast Open, a lost last ACK: the first bytes come before their socket exists. */
-static __always_inline void early_keep(struct __sk_buff *skb, struct mark *mark,
+static __always_inline void early_keep(struct __sk_buff *skb, struct mark *mark, __u32 tcp,
 				       const struct walk *walk)
 {
 	struct event_tuple tuple = {};
 	struct early_key key = {};
 
-	skb_addresses(skb, &tuple);
+	skb_addresses(skb, tcp, &tuple);
 	__builtin_memcpy(key.remote, tuple.remote, sizeof(key.remote));
-	key.remote_port = bpf_ntohl(skb->remote_port);
-	key.local_port = skb->local_port;
+	key.remote_port = tuple.remote_port;
+	key.local_port = tuple.local_port;
 	if (bpf_map_update_elem(&early_walks, &key, walk, BPF_ANY))
 		lost_count(&lost.map_full);
 	mark->flags |= MARK_EARLY; /* cloned into every child from now on: it looks for its walk */
 }
 
-static __always_inline void early_pick_up(struct __sk_buff *skb, struct mark *mark)
+static __always_inline void early_pick_up(struct __sk_buff *skb, struct mark *mark, __u32 tcp)
 {
 	struct event_tuple tuple = {};
 	struct early_key key = {};
 
-	skb_addresses(skb, &tuple);
+	skb_addresses(skb, tcp, &tuple);
 	__builtin_memcpy(key.remote, tuple.remote, sizeof(key.remote));
-	key.remote_port = bpf_ntohl(skb->remote_port);
-	key.local_port = skb->local_port;
+	key.remote_port = tuple.remote_port;
+	key.local_port = tuple.local_port;
 	early_take(mark, &key);
 }
 
@@ -489,10 +497,10 @@ static __always_inline void packet_seen(struct __sk_buff *skb, __u32 direction)
 		if (direction == WIRE_OUT)
 			return;
 		/* offset 0 as far as anybody can tell; the event carries the sequence number */
-		source.flags = SOURCE_EARLY;
+		source.flags = SOURCE_EARLY | packet.tcp << SOURCE_TCP_SHIFT;
 		source.seq = packet.seq;
 		walk_packet(&source, &early, packet.len);
-		early_keep(skb, mark, &early);
+		early_keep(skb, mark, packet.tcp, &early);
 		return;
 	}
 	tcp = bpf_tcp_sock(sk);
@@ -511,7 +519,7 @@ static __always_inline void packet_seen(struct __sk_buff *skb, __u32 direction)
 		return; /* before the beginning: a keep-alive probe */
 	if (direction == WIRE_IN && source.offset && walk->mode == WALK_START && !walk->seen &&
 	    mark->flags & MARK_EARLY)
-		early_pick_up(skb, mark);
+		early_pick_up(skb, mark, packet.tcp);
 	walk_packet(&source, walk, source.offset + packet.len);
 }
 

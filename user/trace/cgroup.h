@@ -12,9 +12,9 @@
 
 /*
  * An O_RDONLY descriptor of the cgroup2 root directory (as far as tlswhy's own mounts reach). Where
- * it is mounted nowhere (cgroup v1 hosts) a detached mount is made that no directory shows (fsmount,
- * Linux 5.2): the hierarchy exists all the same, and the descriptor keeps it open. -1 with *why:
- * EXIT_HOST (no cgroup v2 in this kernel), EXIT_PERMISSION.
+ * it is mounted nowhere (cgroup v1 hosts) a detached mount is made that no directory shows
+ * (fsmount, Linux 5.2): the hierarchy exists all the same, and the descriptor keeps it open. -1
+ * with *why: EXIT_HOST (no cgroup v2 in this kernel), EXIT_PERMISSION.
  */
 int cgroup_open_root(struct failure *why);
 

@@ -9,11 +9,11 @@
 /* Register numbers as ModRM and REX encode them. */
 enum { RCX = 1, RDX = 2, RSP = 4, RSI = 6, RDI = 7, R8 = 8, R9 = 9, NO_REGISTER = -1 };
 
-static const uint8_t endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa };
+static const uint8_t endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};
 
 enum step_kind {
-	STEP_STOP, /* unknown, or changes what must not be passed */
-	STEP_OVER, /* harmless: look at the next one */
+	STEP_STOP,  /* unknown, or changes what must not be passed */
+	STEP_OVER,  /* harmless: look at the next one */
 	STEP_CHEAP, /* the kernel emulates it */
 };
 
@@ -51,12 +51,12 @@ static size_t modrm_len(const uint8_t *modrm, size_t len)
 /* What follows an opcode that the compiler puts before a prologue; `at` is the ModRM byte. */
 static struct step step_modrm(uint8_t opcode, uint8_t rex, const uint8_t *at, size_t len)
 {
-	struct step step = { STEP_OVER, modrm_len(at, len), NO_REGISTER, "other" };
+	struct step step = {STEP_OVER, modrm_len(at, len), NO_REGISTER, "other"};
 	bool memory;
 	int reg, rm;
 
 	if (!step.len)
-		return (struct step){ STEP_STOP, 0, NO_REGISTER, "other" };
+		return (struct step){STEP_STOP, 0, NO_REGISTER, "other"};
 	memory = at[0] >> 6 != 3;
 	reg = (at[0] >> 3 & 7) | (rex & 4) << 1;
 	rm = (at[0] & 7) | (rex & 1) << 3;
@@ -108,12 +108,12 @@ static struct step step_modrm(uint8_t opcode, uint8_t rex, const uint8_t *at, si
 /* Two-byte opcodes behind 0x0f. */
 static struct step step_two_byte(const uint8_t *at, size_t len)
 {
-	struct step step = { STEP_STOP, 0, NO_REGISTER, "other" };
+	struct step step = {STEP_STOP, 0, NO_REGISTER, "other"};
 
 	if (len < 2)
 		return step;
 	if (at[1] >= 0x80 && at[1] <= 0x8f)
-		return (struct step){ STEP_CHEAP, 6, NO_REGISTER, "jcc" };
+		return (struct step){STEP_CHEAP, 6, NO_REGISTER, "jcc"};
 	if (at[1] == 0x1f) { /* multi-byte NOP: emulated by the newest kernels only */
 		step.len = modrm_len(at + 2, len - 2);
 		if (step.len)
@@ -125,14 +125,14 @@ static struct step step_two_byte(const uint8_t *at, size_t len)
 
 static struct step step_decode(const uint8_t *at, size_t len)
 {
-	static const struct step stop = { STEP_STOP, 0, NO_REGISTER, "other" };
+	static const struct step stop = {STEP_STOP, 0, NO_REGISTER, "other"};
 	uint8_t rex = 0, opcode;
 	struct step step;
 
 	if (len >= sizeof(endbr64) && !memcmp(at, endbr64, sizeof(endbr64)))
-		return (struct step){ STEP_OVER, sizeof(endbr64), NO_REGISTER, "endbr64" };
+		return (struct step){STEP_OVER, sizeof(endbr64), NO_REGISTER, "endbr64"};
 	if (len >= 2 && at[0] == 0x66 && at[1] == 0x90)
-		return (struct step){ STEP_CHEAP, 2, NO_REGISTER, "nop" };
+		return (struct step){STEP_CHEAP, 2, NO_REGISTER, "nop"};
 	if (len >= 1 && (at[0] & 0xf0) == 0x40)
 		rex = at[0];
 	at += rex != 0;
@@ -142,20 +142,20 @@ static struct step step_decode(const uint8_t *at, size_t len)
 	opcode = at[0];
 	/* push_setup_xol_ops() accepts REX.B alone. */
 	if (opcode >= 0x50 && opcode <= 0x57)
-		return rex == 0 || rex == 0x41 ?
-			       (struct step){ STEP_CHEAP, 1 + (rex != 0), NO_REGISTER, "push" } :
-			       stop;
+		return rex == 0 || rex == 0x41
+			       ? (struct step){STEP_CHEAP, 1 + (rex != 0), NO_REGISTER, "push"}
+			       : stop;
 	if (opcode >= 0xb8 && opcode <= 0xbf) /* mov r, imm */
-		step = (struct step){ STEP_OVER, rex & 8 ? 9 : 5, (opcode & 7) | (rex & 1) << 3,
-				      "other" };
+		step = (struct step){STEP_OVER, rex & 8 ? 9 : 5, (opcode & 7) | (rex & 1) << 3,
+				     "other"};
 	else if (rex == 0 && opcode == 0x90)
-		return (struct step){ STEP_CHEAP, 1, NO_REGISTER, "nop" };
+		return (struct step){STEP_CHEAP, 1, NO_REGISTER, "nop"};
 	else if (rex == 0 && (opcode == 0xe9 || opcode == 0xeb))
-		return (struct step){ STEP_CHEAP, opcode == 0xe9 ? 5 : 2, NO_REGISTER, "jmp" };
+		return (struct step){STEP_CHEAP, opcode == 0xe9 ? 5 : 2, NO_REGISTER, "jmp"};
 	else if (rex == 0 && opcode == 0xe8)
-		return (struct step){ STEP_CHEAP, 5, NO_REGISTER, "call" };
+		return (struct step){STEP_CHEAP, 5, NO_REGISTER, "call"};
 	else if (rex == 0 && opcode >= 0x70 && opcode <= 0x7f)
-		return (struct step){ STEP_CHEAP, 2, NO_REGISTER, "jcc" };
+		return (struct step){STEP_CHEAP, 2, NO_REGISTER, "jcc"};
 	else if (rex == 0 && opcode == 0x0f)
 		return step_two_byte(at, len);
 	else {
@@ -169,7 +169,7 @@ static struct step step_decode(const uint8_t *at, size_t len)
 static bool is_argument(int reg, int arguments)
 {
 	/* System V AMD64 ABI, 3.2.3. */
-	static const int order[] = { RDI, RSI, RDX, RCX, R8, R9 };
+	static const int order[] = {RDI, RSI, RDX, RCX, R8, R9};
 
 	for (int i = 0; i < arguments && i < 6; i++)
 		if (order[i] == reg)
@@ -179,7 +179,7 @@ static bool is_argument(int reg, int arguments)
 
 struct instruction instruction_choose(const uint8_t *code, size_t len, int arguments)
 {
-	struct instruction none = { PROBE_SINGLE_STEPPED, 0, "other" };
+	struct instruction none = {PROBE_SINGLE_STEPPED, 0, "other"};
 	size_t at = 0;
 
 	while (at < len) {
@@ -188,7 +188,7 @@ struct instruction instruction_choose(const uint8_t *code, size_t len, int argum
 		if (step.len > len - at)
 			break;
 		if (step.kind == STEP_CHEAP)
-			return (struct instruction){ PROBE_EMULATED, (uint32_t)at, step.name };
+			return (struct instruction){PROBE_EMULATED, (uint32_t)at, step.name};
 		if (step.kind == STEP_STOP || step.writes == RSP ||
 		    is_argument(step.writes, arguments))
 			break;
@@ -246,7 +246,7 @@ struct instruction instruction_choose(const uint8_t *code, size_t len, int argum
 	(void)code;
 	(void)len;
 	(void)arguments;
-	return (struct instruction){ PROBE_COST_UNKNOWN, 0, "other" };
+	return (struct instruction){PROBE_COST_UNKNOWN, 0, "other"};
 }
 
 int instruction_accessor_offset(const uint8_t *code, size_t len, uint32_t *ret_offset,

@@ -25,12 +25,12 @@ static const char *const marks[LIBRARY_KINDS] = {
 
 struct mapped {
 	uint64_t start, end; /* of its first executable mapping */
-	uint64_t ino; /* as /proc/PID/maps has it */
+	uint64_t ino;	     /* as /proc/PID/maps has it */
 	unsigned int major, minor;
 	char path[PATH_MAX]; /* without " (deleted)" */
 	bool deleted;
 	bool executable; /* it is the process's executable */
-	bool usable; /* open_path is set, and it is ELF */
+	bool usable;	 /* open_path is set, and it is ELF */
 	bool defines[LIBRARY_KINDS];
 	char open_path[PATH_MAX];
 	struct stat st;
@@ -73,7 +73,7 @@ static void add_line(struct mapped_files *files, char *line)
 {
 	static const char deleted[] = " (deleted)";
 	size_t tail = sizeof(deleted) - 1, len;
-	struct mapped file = { 0 };
+	struct mapped file = {0};
 	int at = 0;
 	char perms[5];
 
@@ -141,7 +141,7 @@ static bool same_file(const struct mapped *file, const struct stat *exact, const
 static void find_path(const struct mapped_files *files, struct mapped *file)
 {
 	char inside[PATH_MAX], map_file[PATH_MAX];
-	const char *candidates[] = { file->path, inside, map_file };
+	const char *candidates[] = {file->path, inside, map_file};
 	struct stat exact, st;
 	bool has_exact;
 
@@ -181,7 +181,7 @@ static void read_symbols(const struct mapped_files *files, struct mapped *file, 
 static void inspect(struct mapped_files *files)
 {
 	struct symbols_links links;
-	struct stat exe = { 0 };
+	struct stat exe = {0};
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/exe", files->pid);
@@ -266,7 +266,8 @@ static bool find_release(const struct procfs_map *map, const char *name, char *r
 	for (; (at = memmem(at, end - at, name, strlen(name))); at++) {
 		len = release_len(at, end, strlen(name));
 		/* BoringSSL and AWS-LC say "OpenSSL 1.1.1 (compatible; BoringSSL)". */
-		if (!len || ((size_t)(end - at) > len + 13 && !memcmp(at + len, " (compatible;", 13)))
+		if (!len ||
+		    ((size_t)(end - at) > len + 13 && !memcmp(at + len, " (compatible;", 13)))
 			continue;
 		snprintf(ret, size, "%.*s", (int)len, (const char *)at);
 		return true;
@@ -277,7 +278,7 @@ static bool find_release(const struct procfs_map *map, const char *name, char *r
 static void find_flavour(const char *path, char *ret, size_t size)
 {
 	/* Forks first: a program may carry the names of those it is compatible with. */
-	static const char *const names[] = { "LibreSSL ", "AWS-LC ", "OpenSSL " };
+	static const char *const names[] = {"LibreSSL ", "AWS-LC ", "OpenSSL "};
 	static const char boring[] = "(compatible; BoringSSL)";
 	struct procfs_map map;
 	bool found = false;
@@ -330,10 +331,11 @@ static int explain(const struct mapped_files *files, struct failure *why)
 		if (!strcmp(flavour, "unknown"))
 			break;
 		make_printable(file->path);
-		return failure_set(why, EXIT_TARGET,
-				   "cannot trace %d: %s was built with %s, but its functions are in no "
-				   "symbol table; install the debug symbols of that nginx",
-				   files->pid, file->path, flavour);
+		return failure_set(
+			why, EXIT_TARGET,
+			"cannot trace %d: %s was built with %s, but its functions are in no "
+			"symbol table; install the debug symbols of that nginx",
+			files->pid, file->path, flavour);
 	}
 	return failure_set(why, EXIT_TARGET,
 			   "cannot trace %d: no OpenSSL in it (no mapped file defines %s); "

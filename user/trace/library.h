@@ -22,20 +22,20 @@ enum library_kind { LIBRARY_SSL, LIBRARY_CRYPTO, LIBRARY_KINDS };
 #define LIBRARY_BUILD_ID_MAX (2 * 32 + 1)
 
 struct library {
-	char open_path[PATH_MAX]; /* resolves here and now to the mapped inode: for a uprobe */
+	char open_path[PATH_MAX];  /* resolves here and now to the mapped inode: for a uprobe */
 	char shown_path[PATH_MAX]; /* as the process sees it; control characters are '?' */
-	char root[32]; /* "/proc/PID/root" of the process, where its debug files may be */
+	char root[32];	   /* "/proc/PID/root" of the process, where its debug files may be */
 	uint64_t dev, ino; /* of that inode, as stat() gives them */
 	char build_id[LIBRARY_BUILD_ID_MAX]; /* hex, "" where it has none */
 	char flavour[64]; /* "OpenSSL 3.0.22", "BoringSSL", "AWS-LC …", "LibreSSL …", "unknown" */
-	bool deleted; /* replaced or removed on disk since it was mapped */
+	bool deleted;	  /* replaced or removed on disk since it was mapped */
 	bool is_executable; /* linked statically into nginx */
 };
 
 struct libraries {
 	pid_t pid; /* of the process they were found in */
 	struct library list[LIBRARY_KINDS];
-	int count; /* 1 where one file is both */
+	int count;		  /* 1 where one file is both */
 	int index[LIBRARY_KINDS]; /* of enum library_kind in list */
 };
 

@@ -13,11 +13,11 @@
 #define LISTENERS_MAX 65536
 
 struct listener {
-	int fd; /* a duplicate: valid during the call only */
-	uint64_t cookie; /* SO_COOKIE */
+	int fd;			  /* a duplicate: valid during the call only */
+	uint64_t cookie;	  /* SO_COOKIE */
 	struct event_tuple tuple; /* local address and port; netns of the process */
 	bool mptcp; /* IPPROTO_MPTCP: the fd is the mptcp_sock, the TCP listener is its `first` */
-	pid_t pid; /* in whose table it was found first */
+	pid_t pid;  /* in whose table it was found first */
 };
 
 /* 0 goes on; anything else ends the walk and is returned by listeners_each(). */

@@ -6,6 +6,7 @@
 
 #include "trace/symbols.h"
 
+/* clang-format off */
 const struct probe probes[PROBE_COUNT] = {
 	[PROBE_SSL_SET_FD_ENTRY] = {
 		.symbol = "SSL_set_fd",
@@ -162,6 +163,7 @@ const struct probe probes[PROBE_COUNT] = {
 		.why = "a client's certificate refused after the handshake",
 	},
 };
+/* clang-format on */
 
 /* Two names at most for each probe. */
 #define NAMES_MAX (2 * PROBE_COUNT)
@@ -178,11 +180,12 @@ static int find_functions(const struct libraries *libraries, enum library_kind k
 	for (int i = 0; i < PROBE_COUNT; i++) {
 		if (probes[i].library != kind)
 			continue;
-		symbols[count++] = (struct symbol){ .name = probes[i].symbol };
+		symbols[count++] = (struct symbol){.name = probes[i].symbol};
 		if (probes[i].other_symbol)
-			symbols[count++] = (struct symbol){ .name = probes[i].other_symbol };
+			symbols[count++] = (struct symbol){.name = probes[i].other_symbol};
 	}
-	found = symbols_find(library->open_path, library->shown_path, library->root, symbols, count);
+	found = symbols_find(library->open_path, library->shown_path, library->root, symbols,
+			     count);
 	if (found < 0)
 		return found;
 	snprintf(executable, sizeof(executable), "/proc/%d/exe", libraries->pid);
@@ -240,10 +243,10 @@ int probes_resolve(const struct libraries *libraries, struct probe_site sites[PR
 	const struct probe *missing = NULL;
 
 	for (int i = 0; i < PROBE_COUNT; i++)
-		sites[i] = (struct probe_site){ .probe = &probes[i],
-						.when = probes[i].when,
-						.symbol = probes[i].symbol,
-						.program = probes[i].program };
+		sites[i] = (struct probe_site){.probe = &probes[i],
+					       .when = probes[i].when,
+					       .symbol = probes[i].symbol,
+					       .program = probes[i].program};
 	for (int kind = 0; kind < LIBRARY_KINDS; kind++) {
 		const struct library *library = &libraries->list[libraries->index[kind]];
 		int err = find_functions(libraries, kind, sites);

@@ -27,8 +27,8 @@ enum probe_when {
 struct probe {
 	const char *symbol;
 	const char *program; /* in the skeleton */
-	/* Another function and its program that serve where `symbol` is absent, or nginx was built to
-	 * call the other; NULL: none. */
+	/* Another function and its program that serve where `symbol` is absent, or nginx was built
+	 * to call the other; NULL: none. */
 	const char *other_symbol;
 	const char *other_program;
 	enum library_kind library;
@@ -65,20 +65,20 @@ extern const struct probe probes[PROBE_COUNT];
 struct probe_site {
 	const struct probe *probe;
 	const struct library *library;
-	bool found; /* the function is there */
-	bool chosen; /* to be attached (adaptive ones: when their time comes) */
+	bool found;	      /* the function is there */
+	bool chosen;	      /* to be attached (adaptive ones: when their time comes) */
 	enum probe_when when; /* the table's, but ERR_error_string_n's entry is PROBE_ALWAYS where
 			       * ERR_lib_error_string cannot serve */
-	const char *symbol; /* the one used: the table's `symbol` or `other_symbol` */
-	const char *program; /* and its program */
-	uint64_t function; /* file offset of the function */
-	uint64_t offset; /* file offset to attach at: entry and return the same */
+	const char *symbol;   /* the one used: the table's `symbol` or `other_symbol` */
+	const char *program;  /* and its program */
+	uint64_t function;    /* file offset of the function */
+	uint64_t offset;      /* file offset to attach at: entry and return the same */
 	struct instruction instruction;
-	/* A plain accessor: the entry could tell the result, where return probes are not to be had. It
-	 * saves nothing else: the trap at the entry is what costs. */
+	/* A plain accessor: the entry could tell the result, where return probes are not to be had.
+	 * It saves nothing else: the trap at the entry is what costs. */
 	bool accessor;
 	uint32_t accessor_offset; /* displacement of the field */
-	int accessor_width; /* 4 or 8 bytes */
+	int accessor_width;	  /* 4 or 8 bytes */
 };
 
 /*

@@ -20,6 +20,19 @@
 /* /proc/PID/status is some 1.5 KB; the list of allowed CPUs grows with the machine. */
 #define STATUS_MAX 16384
 
+/* "NStgid:	4711	1": only up to the line's end, which strtol() would pass. */
+static void read_ns_pids(const char *at, struct process *process)
+{
+	char *end;
+
+	while (*at && *at != '\n' && process->ns_count < PROCESS_NS_DEPTH_MAX) {
+		process->ns_pids[process->ns_count++] = (pid_t)strtol(at, &end, 10);
+		if (end == at)
+			break;
+		at = end + strspn(end, "\t ");
+	}
+}
+
 /* 0 and the fields of status that are used, or -errno. */
 static int read_status(pid_t id, struct process *process)
 {
@@ -43,16 +56,8 @@ static int read_status(pid_t id, struct process *process)
 		process->uid = strtoul(end, NULL, 10);
 	}
 	field = procfs_field(text, "NStgid:");
-	while (field && process->ns_count < PROCESS_NS_DEPTH_MAX) {
-		long number = strtol(field, &end, 10);
-
-		if (end == field)
-			break;
-		process->ns_pids[process->ns_count++] = (pid_t)number;
-		field = end + strspn(end, "\t ");
-		if (*field == '\n')
-			break;
-	}
+	if (field)
+		read_ns_pids(field, process);
 	return 0;
 }
 
@@ -115,7 +120,7 @@ static void read_title(pid_t id, struct process *process)
 
 int process_read(pid_t id, struct process *ret)
 {
-	struct process process = { 0 };
+	struct process process = {0};
 	int err;
 
 	if (id <= 0)
@@ -135,7 +140,7 @@ const char *process_kind(const char *title)
 {
 	/* src/os/unix/ngx_process_cycle.c, in the order of the source; OpenResty adds the agent. */
 	static const char *const kinds[] = {
-		"master process", "worker process",	   "cache manager process",
+		"master process",	"worker process",	    "cache manager process",
 		"cache loader process", "privileged agent process",
 	};
 	const char *behind;
@@ -301,7 +306,7 @@ static bool find_version(const struct procfs_map *map, bool alone, char *ret, si
 int process_is_nginx(pid_t pid, char *ret_version, size_t size)
 {
 	/* Defined in every build, and in no library. */
-	struct symbol symbol = { .name = "ngx_log_error_core" };
+	struct symbol symbol = {.name = "ngx_log_error_core"};
 	struct procfs_map map;
 	char path[64];
 	int err, is;

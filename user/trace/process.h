@@ -28,10 +28,10 @@ struct process {
 	pid_t parent;
 	pid_t ns_pids[PROCESS_NS_DEPTH_MAX]; /* NSpid: from /proc's namespace inwards */
 	int ns_count;
-	uid_t uid; /* effective */
+	uid_t uid;  /* effective */
 	char state; /* R S D T Z X … */
 	bool kernel_thread;
-	bool is_thread; /* the id asked for is a thread of `pid` */
+	bool is_thread;	      /* the id asked for is a thread of `pid` */
 	uint64_t start_ticks; /* since boot: with pid it names a process for ever */
 	uint64_t start_stack; /* 0 without the right to look; equal in a child that only forked */
 	char comm[16];
@@ -45,10 +45,12 @@ int process_read(pid_t id, struct process *ret);
 /* ROLE_* by title: ROLE_UNKNOWN where it is not nginx's. */
 uint32_t process_role(const char *title);
 
-/* What the title calls it ("worker process", "cache manager process"), NULL where it is not nginx's. */
+/* What the title calls it ("worker process", "cache manager process"), NULL where it is not
+ * nginx's. */
 const char *process_kind(const char *title);
 
-/* Every process and its parent, in one pass over /proc. *ret is to be freed. The number, or -errno. */
+/* Every process and its parent, in one pass over /proc. *ret is to be freed. The number, or -errno.
+ */
 struct process_link {
 	pid_t pid, parent;
 };
@@ -71,7 +73,8 @@ uint64_t process_namespace(pid_t pid, const char *name);
 /* Are tlswhy's pids those that BPF programs see? False inside a container's pid namespace. */
 bool process_pids_are_global(void);
 
-/* The process whose pid *inside* the pid namespace of `inode` is `ns_pid`; 0 where there is none. */
+/* The process whose pid *inside* the pid namespace of `inode` is `ns_pid`; 0 where there is none.
+ */
 pid_t process_translate(uint64_t inode, pid_t ns_pid);
 
 #endif

@@ -98,7 +98,7 @@ static int search_table(Elf *tables, Elf *loaded, Elf_Scn *section, const GElf_S
 
 static int search_file(Elf *tables, Elf *loaded, struct symbol *symbols, int count)
 {
-	static const GElf_Word types[] = { SHT_DYNSYM, SHT_SYMTAB };
+	static const GElf_Word types[] = {SHT_DYNSYM, SHT_SYMTAB};
 	int found = 0;
 
 	for (int t = 0; t < 2 && found < count; t++) {
@@ -107,8 +107,7 @@ static int search_file(Elf *tables, Elf *loaded, struct symbol *symbols, int cou
 
 		while ((section = elf_nextscn(tables, section)))
 			if (gelf_getshdr(section, &sh) && sh.sh_type == types[t])
-				found += search_table(tables, loaded, section, &sh, symbols,
-						      count);
+				found += search_table(tables, loaded, section, &sh, symbols, count);
 	}
 	return found;
 }
@@ -194,9 +193,9 @@ static bool open_debug_file(struct file *file, Elf *loaded, const char *shown_pa
 			    const char *root)
 {
 	/* Where gdb looks (its manual, "Debugging Information in Separate Files"). */
-	static const char *const places[] = { "%s%.*s/%s", "%s%.*s/.debug/%s",
-					      "%s" DEBUG_ROOT "%.*s/%s" };
-	const char *roots[] = { root, "" };
+	static const char *const places[] = {"%s%.*s/%s", "%s%.*s/.debug/%s",
+					     "%s" DEBUG_ROOT "%.*s/%s"};
+	const char *roots[] = {root, ""};
 	char path[PATH_MAX], hex[2 * 64 + 1];
 	const char *link, *slash;
 	GElf_Word crc;
@@ -226,7 +225,7 @@ int symbols_find(const char *path, const char *shown_path, const char *root, str
 	int err, found;
 
 	for (int i = 0; i < count; i++)
-		symbols[i] = (struct symbol){ .name = symbols[i].name };
+		symbols[i] = (struct symbol){.name = symbols[i].name};
 	err = file_open(&file, path);
 	if (err) {
 		file_close(&file);

@@ -14,16 +14,16 @@
 
 struct symbol {
 	const char *name; /* in: what is looked for */
-	bool found; /* out; all below are 0 where it is not */
-	uint64_t offset; /* in the file */
+	bool found;	  /* out; all below are 0 where it is not */
+	uint64_t offset;  /* in the file */
 	uint64_t address; /* virtual, as linked */
-	uint64_t size; /* 0 where the table does not say (assembler) */
+	uint64_t size;	  /* 0 where the table does not say (assembler) */
 };
 
 /*
- * One pass for `count` names. shown_path and root help to find debug files beside the library in its
- * own mount namespace; both may be NULL, then no debug file is looked for. Undefined symbols and
- * IFUNCs (whose address is a resolver's, not the function's) do not count. The number found, or
+ * One pass for `count` names. shown_path and root help to find debug files beside the library in
+ * its own mount namespace; both may be NULL, then no debug file is looked for. Undefined symbols
+ * and IFUNCs (whose address is a resolver's, not the function's) do not count. The number found, or
  * -errno (-ENOEXEC: not ELF).
  */
 int symbols_find(const char *path, const char *shown_path, const char *root, struct symbol *symbols,
@@ -37,7 +37,7 @@ bool symbols_is_imported(const char *path, const char *name);
 #define SYMBOLS_NEEDED_MAX 64 /* nginx with everything linked in needs some thirty */
 
 struct symbols_links {
-	char soname[SYMBOLS_SONAME_MAX]; /* DT_SONAME, "" where there is none */
+	char soname[SYMBOLS_SONAME_MAX];		     /* DT_SONAME, "" where there is none */
 	char needed[SYMBOLS_NEEDED_MAX][SYMBOLS_SONAME_MAX]; /* DT_NEEDED */
 	int needed_count;
 };

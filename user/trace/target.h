@@ -16,18 +16,19 @@
 struct target_process {
 	pid_t pid;
 	pid_t parent;
-	uint32_t role; /* ROLE_* of bpf/abi.h; the one process of `master_process off` is a worker */
+	uint32_t
+		role; /* ROLE_* of bpf/abi.h; the one process of `master_process off` is a worker */
 	uint64_t start_ticks;
 };
 
 struct target {
-	pid_t pid; /* as given */
-	pid_t master; /* 0: one worker was given, or master_process is off */
-	bool single; /* only `pid` is traced, and nothing that comes after it */
+	pid_t pid;	 /* as given */
+	pid_t master;	 /* 0: one worker was given, or master_process is off */
+	bool single;	 /* only `pid` is traced, and nothing that comes after it */
 	bool master_off; /* single because nginx runs without a master */
 	struct target_process *processes; /* the given one first, then its descendants */
 	int process_count;
-	char nginx_version[64]; /* "nginx/1.22.1"; "" where the executable does not say */
+	char nginx_version[64];	   /* "nginx/1.22.1"; "" where the executable does not say */
 	char executable[PATH_MAX]; /* as the process sees it */
 };
 
