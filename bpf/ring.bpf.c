@@ -4,6 +4,7 @@
 
 struct ring events SEC(".maps");
 struct event_lost lost = {};
+__u32 ring_woken = 0;
 const volatile __u32 ring_wakeup_bytes = 512 * 1024;
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -34,6 +34,7 @@ struct ring {
 extern struct ring events SEC(".maps");
 extern struct event_lost lost;
 extern const volatile __u32 ring_wakeup_bytes;
+extern __u32 ring_woken;
 
 static __always_inline void lost_count(__u64 *counter)
 {
@@ -73,8 +74,14 @@ static __always_inline void event_submit_bulk(void *event)
 {
 	__u64 flags = BPF_RB_NO_WAKEUP;
 
-	if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > ring_wakeup_bytes)
-		flags = BPF_RB_FORCE_WAKEUP;
+	if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > ring_wakeup_bytes) {
+		if (!ring_woken) {
+			ring_woken = 1; /* once, until the reader has been there: it costs 10 µs */
+			flags = BPF_RB_FORCE_WAKEUP;
+		}
+	} else if (ring_woken) {
+		ring_woken = 0;
+	}
 	bpf_ringbuf_submit(event, flags);
 }
 

@@ -27,45 +27,57 @@ struct packet {
 	__u32 seq; /* of its first byte */
 };
 
+/* The TCP header of an IPv6 packet behind its extension headers (RFC 8200 section 4). */
+static __always_inline int tcp_of_ipv6(struct __sk_buff *skb)
+{
+	__u8 next, pair[2];
+	__u32 at = 40;
+
+	if (bpf_skb_load_bytes(skb, 6, &next, 1))
+		return -1;
+	/* hop-by-hop 0, routing 43, fragment 44, destination options 60 */
+	for (int i = 0; i < 6 && next != IPPROTO_TCP; i++) {
+		if (next != 0 && next != 43 && next != 44 && next != 60)
+			return -1;
+		if (bpf_skb_load_bytes(skb, at, pair, 2))
+			return -1;
+		at += next == 44 ? 8 : (pair[1] + 1) * 8;
+		next = pair[0];
+	}
+	return next == IPPROTO_TCP ? at : -1;
+}
+
+/* Seq to flags: the part of a TCP header that is read (RFC 9293 section 3.1). */
+struct tcp_part {
+	__be32 seq, ack;
+	__u8 data_offset, flags;
+};
+
 static __always_inline int packet_parse(struct __sk_buff *skb, struct packet *packet)
 {
-	__u32 at, protocol;
-	__u8 byte, pair[2];
-	__be32 seq;
-	__u8 offset_flags[2];
+	struct tcp_part tcp;
+	__u8 byte;
+	int at;
 
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
 		if (bpf_skb_load_bytes(skb, 0, &byte, 1))
 			return -1;
 		at = (byte & 0x0f) * 4;
 	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
-		if (bpf_skb_load_bytes(skb, 6, &byte, 1))
-			return -1;
-		protocol = byte;
-		at = 40;
-		/* RFC 8200 section 4: hop-by-hop 0, routing 43, fragment 44, destination 60 */
-		for (int i = 0; i < 6 && protocol != IPPROTO_TCP; i++) {
-			if (protocol != 0 && protocol != 43 && protocol != 44 && protocol != 60)
-				return -1;
-			if (bpf_skb_load_bytes(skb, at, pair, 2))
-				return -1;
-			at += protocol == 44 ? 8 : (pair[1] + 1) * 8;
-			protocol = pair[0];
-		}
-		if (protocol != IPPROTO_TCP)
+		at = tcp_of_ipv6(skb);
+		if (at < 0)
 			return -1;
 	} else {
 		return -1;
 	}
-	if (bpf_skb_load_bytes(skb, at + 4, &seq, 4) ||
-	    bpf_skb_load_bytes(skb, at + 12, offset_flags, 2))
+	if (bpf_skb_load_bytes(skb, at + 4, &tcp, 10))
 		return -1;
 	packet->tcp = at;
-	packet->payload = at + (offset_flags[0] >> 4) * 4;
+	packet->payload = at + (tcp.data_offset >> 4) * 4;
 	if (skb->len <= packet->payload)
 		return -1;
 	packet->len = skb->len - packet->payload;
-	packet->seq = bpf_ntohl(seq) + (offset_flags[1] & 0x02 ? 1 : 0); /* the SYN takes a number */
+	packet->seq = bpf_ntohl(tcp.seq) + (tcp.flags & 0x02 ? 1 : 0); /* the SYN takes a number */
 	return 0;
 }
 

@@ -258,6 +258,9 @@ Test(hello, broken_extensions_leave_the_rest)
 	/* A name type that nobody defined does not hide the host name. */
 	cr_assert_eq(EXTENSIONS(&hello, "\0\0\0\x0a\0\x08\7\0\1x\0\0\1a"), 0);
 	cr_assert(span_is(hello.sni, "a"));
+	/* Two host names, which RFC 6066 section 3 forbids: the first is kept. */
+	cr_assert_eq(EXTENSIONS(&hello, "\0\0\0\x0a\0\x08\0\0\1a\0\0\1b"), -EBADMSG);
+	cr_assert(span_is(hello.sni, "a"));
 	/* The good names of a broken ALPN list. */
 	cr_assert_eq(EXTENSIONS(&hello, "\0\x10\0\6\0\4\2h2\0"), -EBADMSG);
 	cr_assert(span_is(hello.alpn, "\002h2"));

@@ -48,24 +48,27 @@ static bool code_list_read(struct span data, size_t width, struct code_list *lis
 	return good && list->bytes.len > 0;
 }
 
-/* RFC 6066 section 3: the first host_name of the list. */
+/* RFC 6066 section 3: at most one name of a type. The first host_name is kept. */
 static bool server_name_read(struct span data, struct span *ret_name)
 {
 	struct span list, name;
 	uint8_t type;
-	bool found = false;
+	bool found = false, repeated = false;
 
 	if (!read_vector(&data, 2, &list) || !list.len)
 		return false;
 	while (list.len) {
 		if (!read_u8(&list, &type) || !read_vector(&list, 2, &name) || !name.len)
 			return false;
-		if (type == 0 && !found) {
+		if (type != 0)
+			continue;
+		if (found)
+			repeated = true;
+		else
 			*ret_name = name;
-			found = true;
-		}
+		found = true;
 	}
-	return !data.len;
+	return !data.len && !repeated;
 }
 
 /* RFC 7301 section 3.1. A list with an empty or cut name in it keeps the good ones before. */

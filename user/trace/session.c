@@ -17,6 +17,8 @@
 #include "trace/listeners.h"
 #include "tlswhy.skel.h"
 
+#define SECOND_NS UINT64_C(1000000000)
+
 /* Different OpenSSLs at once: the old one and the new one of a binary upgrade, and room for more. */
 #define ATTACHMENTS_MAX 8
 /* Processes whose title or library is not known yet, right after a fork or an exec. */
@@ -24,14 +26,12 @@
 /* A worker sets its title within milliseconds; the dynamic linker is as quick. */
 #define NEWCOMER_NS (5 * UINT64_C(1000000000))
 
-/* Codes a second above which reading each one's text again would be felt, and below which it is not:
- * each costs four single-stepped traps, some 100 µs. */
+/* Codes a second from which on reading each one's text again would be felt: it costs four
+ * single-stepped traps, some 100 µs. And how long it must have been calmer: floods come in waves. */
 #define TEXTS_BUSY 50
-#define TEXTS_CALM 10
+#define TEXTS_CALM_NS (30 * SECOND_NS)
 /* Handshakes without a question about a client's certificate, until nobody is thought to ask. */
 #define SESSIONS_PATIENCE 2000
-
-#define SECOND_NS UINT64_C(1000000000)
 
 struct newcomer {
 	pid_t pid;
@@ -57,6 +57,7 @@ struct session {
 	struct event_lost lost; /* as told last */
 	uint64_t broken; /* ring records that event_check() refused */
 	uint64_t codes, codes_since_ns; /* this second's error codes */
+	uint64_t busy_ns; /* when they were too many last */
 	uint64_t quiet; /* handshakes since a client's certificate was asked about */
 	uint64_t tick_ns;
 	const char *probes[PROBE_COUNT + 16];
@@ -242,16 +243,11 @@ void session_want_texts(struct session *session)
 
 static void texts_adapt(struct session *session, uint64_t now_ns)
 {
-	uint64_t rate;
-
-	if (now_ns - session->codes_since_ns < SECOND_NS)
-		return;
-	rate = session->codes * SECOND_NS / (now_ns - session->codes_since_ns);
-	session->codes = 0;
-	session->codes_since_ns = now_ns;
-	if (rate >= TEXTS_BUSY)
-		group_set(session, ATTACH_TEXTS, false);
-	else if (rate <= TEXTS_CALM)
+	if (now_ns - session->codes_since_ns >= SECOND_NS) {
+		session->codes = 0;
+		session->codes_since_ns = now_ns;
+	}
+	if (now_ns - session->busy_ns >= TEXTS_CALM_NS)
 		group_set(session, ATTACH_TEXTS, true);
 }
 
@@ -260,8 +256,10 @@ static void adapt(struct session *session, const struct event *event)
 	switch (event->header.kind) {
 	case EVENT_ERROR:
 		/* in a flood not even for the rest of the second */
-		if (++session->codes == TEXTS_BUSY)
+		if (++session->codes >= TEXTS_BUSY) {
+			session->busy_ns = event->header.ts_ns;
 			group_set(session, ATTACH_TEXTS, false);
+		}
 		break;
 	case EVENT_VERIFY_RESULT:
 		session->quiet = 0;

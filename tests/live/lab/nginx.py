@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import signal
+import subprocess
 
 import errorlog
 from room import wait_until
@@ -72,23 +73,29 @@ class Nginx:
         self.parts.update(changes)
         (self.where / "nginx.conf").write_text(FRAME.format(**self.parts))
 
-    def start(self):
-        self.binary = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
-        output = open(self.where / "stderr", "wb")
+    def start(self, upgradable=False):
+        binary = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
         # The full path: a binary upgrade (USR2) executes argv[0] again, without a search.
-        self.process = self.room.spawn([self.binary, "-p", str(self.where), "-c", str(self.where / "nginx.conf"),
-                                        "-e", str(self.where / "error.log")], stdout=output, stderr=output)
-        output.close()
+        argv = [binary, "-p", str(self.where), "-c", str(self.where / "nginx.conf"), "-e", str(self.where / "error.log")]
+        if upgradable:
+            # nginx ignores USR2 while its parent is the one it was started by; the guard finds it still.
+            argv = ["sh", "-c", '"$@" & read -r line', "sh"] + argv
+        with open(self.where / "stderr", "wb") as output:
+            self.process = self.room.spawn(argv, stdin=subprocess.PIPE, stdout=output, stderr=output)
 
         def ready():
             if self.process.poll() is not None:
                 raise RuntimeError("nginx did not start:\n" + (self.where / "stderr").read_text())
             return len(self.workers()) >= self.parts["workers"]
         wait_until(ready, 10, "nginx and its workers")
+        if upgradable:
+            self.process.stdin.close()
+            self.process.wait()
         return self
 
     @property
     def pid(self):
+        """Of the master; while a binary upgrade renames the file there is none."""
         return int((self.where / "nginx.pid").read_text())
 
     def workers(self, master=None):

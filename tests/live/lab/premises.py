@@ -75,7 +75,7 @@ SERVER = """
 
 
 class Premises:
-    def __init__(self, room=None, workers=2):
+    def __init__(self, room=None, workers=2, upgradable=False):
         self.room = room or Room()
         self.certificates = certs.Certificates(self.room.where / "certs")
         self.certificates_path = {name: self.certificates.path(name)
@@ -83,6 +83,7 @@ class Premises:
         self.certificates_path["good.key"] = self.certificates.key("good")
         self.backend = Nginx(self.room, "backend", self._backend_http())
         self.nginx = Nginx(self.room, "nginx", self._http(), self._stream(), self._mail(), workers)
+        self.upgradable = upgradable
         self.upstream_process = None
 
     def __enter__(self):
@@ -95,7 +96,7 @@ class Premises:
         try:
             self._start_upstreams()
             self.backend.start()
-            self.nginx.start()
+            self.nginx.start(self.upgradable)
         except BaseException:
             self.close()
             raise

@@ -95,6 +95,13 @@ def compare(checks, premises, traffic, tracer):
 
 
 def tlswhy(*arguments, stdin=b"", seconds=30, path=None, **options):
-    """Runs it to its end."""
-    return subprocess.run([path or program(), *arguments], input=stdin, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=seconds, **options)
+    """Runs it to its end, or to the deadline: that is a failure too, with an exit code nobody expects."""
+    return finish([path or program(), *arguments], stdin, seconds, **options)
+
+
+def finish(argv, stdin=b"", seconds=30, **options):
+    try:
+        return subprocess.run(argv, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds,
+                              **options)
+    except subprocess.TimeoutExpired as late:
+        return subprocess.CompletedProcess(argv, "none within %d s" % seconds, late.stdout or b"", late.stderr or b"")

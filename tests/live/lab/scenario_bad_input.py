@@ -14,7 +14,7 @@ import hello
 import peers
 from premises import Premises
 from room import Room, wait_until
-from scenario import case, record_of, run, tlswhy, trace
+from scenario import case, finish, record_of, run, tlswhy, trace
 from tracer import Tracer, program
 from truth import KINDS, Traffic, established
 
@@ -24,7 +24,7 @@ NOBODY = 65534
 def one_line(checks, what, done, code):
     """An exit code, and where it is an error exactly one line that says what, why and what to do."""
     err = done.stderr.decode(errors="replace")
-    checks("%s: exit %d" % (what, code), done.returncode == code, "exit %d" % done.returncode, err)
+    checks("%s: exit %d" % (what, code), done.returncode == code, "exit %s" % done.returncode, err)
     if code not in (0, 2):
         checks("%s: one line on standard error" % what,
                err.count("\n") == 1 and re.match(r"tlswhy: [^:]+: .+; .+\n$", err), repr(err))
@@ -42,7 +42,7 @@ def usage(checks):
         # A pid file of that name does not exist, which is another error than a bad argument.
         right = (2, 3) if arguments == ("trace", "-p", "x/y\1") else (2,)
         checks("`tlswhy %s`: exit 2" % " ".join(ascii(a)[1:-1] for a in arguments), done.returncode in right,
-               "exit %d" % done.returncode, done.stderr.decode(errors="replace"))
+               "exit %s" % done.returncode, done.stderr.decode(errors="replace"))
         checks("it says something", done.stderr, done.stdout)
     for arguments in (("--help",), ("--version",), ("trace", "--help"), ("replay", "--help"), ("check", "--help")):
         done = tlswhy(*arguments)
@@ -77,11 +77,9 @@ def host(checks):
     with Premises(Room("input")) as premises:
         pid = str(premises.nginx.pid)
         if subprocess.run(without_btf(["true"]), stderr=subprocess.DEVNULL).returncode == 0:
-            done = subprocess.run(without_btf([program(), "trace", "-p", pid, "-d", "1"]), stdout=subprocess.PIPE,
-                                  stderr=subprocess.PIPE, timeout=30)
+            done = finish(without_btf([program(), "trace", "-p", pid, "-d", "1"]))
             one_line(checks, "no BTF", done, 4)
-            done = subprocess.run(without_btf([program(), "check", "-p", pid]), stdout=subprocess.PIPE,
-                                  stderr=subprocess.PIPE, timeout=30)
+            done = finish(without_btf([program(), "check", "-p", pid]))
             checks.equal("exit code of check without BTF", done.returncode, 4, done.stdout.decode())
         else:
             checks("a mount namespace can be made", False)

@@ -202,7 +202,8 @@ def marked_traffic(traffic):
     for listener in ("early", "tls"):
         source, port, target = traffic.program(listener)
         out = peers.program(s_client(source, port, target, "-tls1_3", "-sess_in", session, "-ign_eof", "-early_data",
-                                     room.make("marked-request", marked_request().decode())))
+                                     room.make("marked-request", marked_request().decode())),
+                            stdin=marked_request() if listener == "tls" else b"")
         if "Early data was accepted" not in out and listener == "early":
             raise Failure("no early data was accepted")
 

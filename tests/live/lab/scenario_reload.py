@@ -130,7 +130,7 @@ def worker_killed(checks):
 @case
 def binary_upgrade(checks):
     """USR2, then QUIT of the old master: the new one is traced, and its library found again."""
-    with Premises(Room("reload")) as premises:
+    with Premises(Room("reload"), upgradable=True) as premises:
         nginx = premises.nginx
         tracer = trace(premises)
         traffic = Traffic(premises)
@@ -139,7 +139,10 @@ def binary_upgrade(checks):
         nginx.signal(signal.SIGUSR2)
 
         def upgraded():
-            return nginx.pid != old_master and len(nginx.workers()) == 2
+            try:
+                return nginx.pid != old_master and len(nginx.workers()) == 2
+            except (OSError, ValueError):
+                return False
         wait_until(upgraded, 15, "the new master's workers")
         new = nginx.workers()
         both = set(old) | set(new)
