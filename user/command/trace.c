@@ -175,6 +175,8 @@ static int attach(struct trace *trace, struct failure *why)
 		return failure_set(why, EXIT_RUNTIME, "cannot trace: out of memory; free some");
 	if (!trace->recording && facts_tell(trace, why) < 0)
 		return -1;
+	if (!trace->pipeline_ready)
+		trace->pipeline.begin_ns = clock_ns(CLOCK_MONOTONIC);
 	trace->pipeline_ready = true;
 	for (int i = 0; i < trace->early_count; i++)
 		on_event(trace, &trace->early[i]);
@@ -305,7 +307,6 @@ int command_trace(const struct options *options, struct failure *why)
 	run(trace);
 	if (trace->session)
 		session_read(trace->session);
-	detach(trace);
 	err = pipeline_finish(&trace->pipeline, clock_ns(CLOCK_MONOTONIC));
 	if (err < 0)
 		failure_set(why, EXIT_RUNTIME, "cannot write records: %s; see where stdout goes",
@@ -315,6 +316,7 @@ out:
 	if (closed < 0 && !trace->recording_err && !err)
 		err = failure_set(why, EXIT_RUNTIME, "cannot write %s: %s; it may be cut short",
 				  options->save, strerror(-closed));
+	trace->pipeline_ready = false; /* what comes while probes are taken away is nobody's */
 	detach(trace);
 	pipeline_close(&trace->pipeline);
 	close(trace->epoll);

@@ -80,7 +80,7 @@ const char *facts_say_alert(int alert, char buf[static FACTS_TEXT]);
 const char *facts_say_first_bytes(const struct facts *facts, char buf[static FACTS_TEXT]);
 const char *facts_say_error(const struct record_error *error, char buf[static FACTS_TEXT]);
 const char *facts_say_address(const struct endpoint *endpoint, char buf[static FACTS_TEXT]);
-/* "after 12.3 ms", or "" where the time is not known. */
+/* " (at 12.3 ms)", or "" where the time is not known. */
 const char *facts_say_after(const struct facts *facts, char buf[static FACTS_TEXT]);
 
 #endif

@@ -207,10 +207,10 @@ const char *facts_say_after(const struct facts *facts, char buf[static FACTS_TEX
 	if (us < 0)
 		buf[0] = '\0';
 	else if (us < 1000000)
-		snprintf(buf, FACTS_TEXT, " after %" PRId64 ".%" PRId64 " ms", us / 1000,
+		snprintf(buf, FACTS_TEXT, " (at %" PRId64 ".%" PRId64 " ms)", us / 1000,
 			 us % 1000 / 100);
 	else
-		snprintf(buf, FACTS_TEXT, " after %" PRId64 ".%" PRId64 " s", us / 1000000,
+		snprintf(buf, FACTS_TEXT, " (at %" PRId64 ".%" PRId64 " s)", us / 1000000,
 			 us % 1000000 / 100000);
 	return buf;
 }

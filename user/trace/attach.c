@@ -115,6 +115,7 @@ void attach_release(struct attachment *attachment, enum attach_group group)
 		pthread_detach(thread);
 }
 
+/* Some 0.1 s each, one after the other: the kernel holds a lock while it waits. */
 void attach_close(struct attachment *attachment)
 {
 	for (int i = 0; i < PROBE_COUNT; i++) {

@@ -47,7 +47,8 @@ PLACES = {
     "new-proxy": ("only-12", "proxy_ssl_protocols TLSv1.3;"),
     "needs-sni": ("rejects", ""),
     "unknown-sni": ("rejects", "proxy_ssl_server_name on; proxy_ssl_name other.test;"),
-    "cipher": ("aes256", "proxy_ssl_protocols TLSv1.2; proxy_ssl_ciphers ECDHE-RSA-AES128-GCM-SHA256;"),
+    "cipher": ("aes256", "proxy_ssl_protocols TLSv1.2; proxy_ssl_ciphers ECDHE-RSA-AES128-GCM-SHA256; "
+               "proxy_ssl_server_name on; proxy_ssl_name up.test;"),
     "expired": ("expired", VERIFY),
     "untrusted": ("foreign", VERIFY),
     "self-signed": ("selfsigned", VERIFY),
