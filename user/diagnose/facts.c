@@ -39,6 +39,17 @@ static void gather_alerts(struct facts *facts)
 		facts->alert_received = facts->reason - ALERT_REASON_OFFSET;
 }
 
+/* A PROXY header is the balancer's, not the client's. */
+static bool sent_bytes(const struct facts *facts)
+{
+	const struct record *record = facts->record;
+
+	if (record->side == SIDE_UPSTREAM)
+		return record->server_hello_seen || record->preface != PREFACE_NONE;
+	return facts->hello || record->hello_incomplete ||
+	       (record->preface != PREFACE_NONE && !record->proxy_header_seen);
+}
+
 void facts_gather(struct facts *facts, const struct record *record)
 {
 	*facts = (struct facts){.record = record, .hello = record->hello};
@@ -48,10 +59,7 @@ void facts_gather(struct facts *facts, const struct record *record)
 		facts->min_version = client_hello_min_version(facts->hello);
 		facts->max_version = client_hello_max_version(facts->hello);
 	}
-	facts->bytes_came = record->preface != PREFACE_NONE || record->first_bytes.len > 0 ||
-			    record->hello_incomplete ||
-			    (record->side == SIDE_CLIENT && facts->hello) ||
-			    (record->side == SIDE_UPSTREAM && record->server_hello_seen);
+	facts->bytes_came = sent_bytes(facts);
 	facts->after_handshake = record->previous[0] != '\0';
 	facts->tls_spoken = facts->after_handshake || record->server_hello_seen;
 }

@@ -8,6 +8,8 @@
  */
 enum { HTTPS_PROXY_REQUEST = 155, HTTP_REQUEST = 156, UNKNOWN_PROTOCOL = 252, WRONG_VERSION = 267 };
 
+enum { RECORD_HANDSHAKE = 22 };
+
 static bool is_proxy(enum preface preface)
 {
 	return preface == PREFACE_PROXY_V1 || preface == PREFACE_PROXY_V2;
@@ -123,6 +125,9 @@ bool rule_not_tls(const struct facts *facts, struct verdict *verdict)
 
 	/* A hello after other bytes is STARTTLS: judged as any other. */
 	if (facts->hello && facts->reason != UNKNOWN_PROTOCOL)
+		return false;
+	/* A handshake record of a version that there is not: TLS meant, and broken. */
+	if (record->first_bytes.len && record->first_bytes.at[0] == RECORD_HANDSHAKE)
 		return false;
 	if (!is_foreign(record->preface) && facts->reason != UNKNOWN_PROTOCOL &&
 	    !(record->preface == PREFACE_SSLV2 && facts->reason == WRONG_VERSION))

@@ -114,17 +114,20 @@ static void silent_ended(struct joiner *joiner, struct conn *conn)
 {
 	struct listener_group *group;
 
+	bool dialogue, tls;
+
 	if (conn->active) {
-		if (upstream_known(joiner, &conn->tuple))
-			finish_silent(joiner, conn);
-		else
-			conn_free(joiner, conn);
-		return;
+		/* whoever got bytes of ours was not to do TLS */
+		dialogue = conn->local_spoke;
+		tls = upstream_known(joiner, &conn->tuple);
+	} else {
+		group = listener_group_of(joiner, conn);
+		dialogue = !conn->opened || conn->local_spoke_first; /* no STARTTLS came */
+		tls = group && group->does_tls;
 	}
-	group = listener_group_of(joiner, conn);
-	if (!conn->opened || conn->local_spoke_first) {
-		conn_free(joiner, conn); /* a dialogue that never came to STARTTLS */
-	} else if (group && group->does_tls) {
+	if (dialogue) {
+		conn_free(joiner, conn);
+	} else if (tls) {
 		finish_silent(joiner, conn);
 	} else {
 		conn_forget_cookie(joiner, conn);

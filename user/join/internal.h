@@ -14,7 +14,6 @@
 struct code {
 	uint64_t code, ts_ns;
 	char *data; /* owned, NULL where there was none */
-	bool text_seen; /* ERR_error_string_n's buffer was read for this very entry */
 };
 
 struct codes {
@@ -120,8 +119,8 @@ struct thread {
 	struct codes inside; /* drained inside the running call */
 	struct code *last_code; /* in one of these: its text event follows */
 	uint64_t last_cookie; /* connection of the last call that returned */
-	uint64_t last_closed; /* cookie of the socket it closed last */
-	char last_closed_id[32];
+	bool session_removed; /* SSL_CTX_remove_session since that call, outside any */
+	char last_closed_id[32]; /* record of the socket it closed last */
 	uint64_t judged_ssl; /* SSL_get_verify_result was asked, no refusal yet */
 	int verify_result; /* of the running call, −1 none */
 	uint64_t verify_ssl;

@@ -168,6 +168,7 @@ static void call_note(struct conn *conn, struct thread *thread, const struct eve
 		conn->verify_code = thread->verify_result;
 	thread->verify_result = -1;
 	thread->last_cookie = conn->cookie;
+	thread->session_removed = false;
 	if (conn->kernel_ended && hs->last_failed &&
 	    conn->deadline_ns > now_ns + SETTLE_CALL_NS)
 		conn->deadline_ns = now_ns + SETTLE_CALL_NS;
@@ -182,12 +183,16 @@ static void on_call(struct joiner *joiner, const struct event *event)
 
 	if (!thread)
 		return;
+	/* what was drained before may end the connection that had this SSL's address */
+	if (call->flags & HANDSHAKE_FIRST)
+		conn = event->header.cookie ? conn_get(joiner, event->header.cookie) : NULL;
+	else
+		conn = conn_of_ssl(joiner, event->header.tgid, call->ssl);
+	thread_boundary(joiner, thread, call->entry_ns, conn);
 	if (call->flags & HANDSHAKE_FIRST)
 		conn = conn_of_first(joiner, event, call->ssl);
 	else
 		conn = conn_of_ssl(joiner, event->header.tgid, call->ssl);
-	thread_boundary(joiner, thread, call->entry_ns, conn);
-	conn = conn_of_ssl(joiner, event->header.tgid, call->ssl); /* codes may have ended it */
 	if (!conn || conn->phase != PHASE_OPEN || !conn_handshake(conn)) {
 		codes_clear(&thread->inside);
 		return;
@@ -264,6 +269,7 @@ static void on_verify(struct joiner *joiner, const struct event *event)
 		}
 		break;
 	case EVENT_SESSION_REMOVED:
+		thread->session_removed = true;
 		/* it names no SSL: nginx asked about this one's certificate just before */
 		conn = conn_of_ssl(joiner, thread->tgid, thread->judged_ssl);
 		thread->judged_ssl = 0;

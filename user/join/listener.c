@@ -60,7 +60,7 @@ void listener_proved(struct joiner *joiner, struct listener_group *group)
 		return;
 	group->does_tls = true;
 	DL_FOREACH_SAFE(joiner->silent.head, conn, next) {
-		if (listener_group_of(joiner, conn) == group)
+		if (!conn->active && listener_group_of(joiner, conn) == group)
 			finish_silent(joiner, conn);
 	}
 }
@@ -85,6 +85,7 @@ bool upstream_known(struct joiner *joiner, const struct event_tuple *tuple)
 void upstream_proved(struct joiner *joiner, const struct conn *conn)
 {
 	struct upstream *upstream;
+	struct conn *silent, *next;
 
 	if (!conn->opened || upstream_known(joiner, &conn->tuple) ||
 	    HASH_COUNT(joiner->upstreams) >= LIMIT_UPSTREAMS)
@@ -94,4 +95,8 @@ void upstream_proved(struct joiner *joiner, const struct conn *conn)
 		return;
 	upstream_key(upstream, &conn->tuple);
 	HASH_ADD(hh, joiner->upstreams, key, sizeof(upstream->key), upstream);
+	DL_FOREACH_SAFE(joiner->silent.head, silent, next) {
+		if (silent->active && upstream_known(joiner, &silent->tuple))
+			finish_silent(joiner, silent);
+	}
 }

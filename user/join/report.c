@@ -27,8 +27,8 @@ static void endpoint_set(struct endpoint *endpoint, const uint8_t *address, uint
 	}
 }
 
-/* What OpenSSL adds to the code of an alert it read (ssl3_read_bytes), where the probe that reads it
- * was not attached. */
+/* What OpenSSL always adds to the code of an alert it read (ssl3_read_bytes): the probe that reads data
+ * may not be attached. */
 static char *alert_data(uint64_t code)
 {
 	char buffer[32];
@@ -47,7 +47,7 @@ static void errors_fill(struct joiner *joiner, struct record_error *into, int *c
 	for (int i = 0; i < codes->count && *count < RECORD_ERRORS_MAX; i++) {
 		struct code *code = &codes->at[i];
 
-		if (!code->text_seen && !code->data)
+		if (!code->data)
 			code->data = alert_data(code->code);
 		into[*count].code = code->code;
 		into[*count].text = text_of(joiner, code->code);

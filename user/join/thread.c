@@ -72,28 +72,58 @@ void codes_move(struct codes *to, struct codes *from)
 	from->count = 0;
 }
 
-/* The connection whose socket the kernel ended already: nginx's close of it makes no event, so its
- * codes are told by the call that returned last. */
-static struct conn *ended_owner(struct joiner *joiner, struct thread *thread)
+/* The connection of the call that returned last, if it failed and these codes may be why. */
+static struct conn *last_failed(struct joiner *joiner, const struct thread *thread)
 {
-	struct conn *conn;
-	struct conn *best = NULL;
+	struct conn *conn = conn_find(joiner, thread->last_cookie);
 
-	conn = conn_find(joiner, thread->last_cookie);
-	if (conn && conn->kernel_ended && conn->phase != PHASE_WRITTEN && conn->hs &&
-	    conn->hs->last_failed && thread->codes.at[0].ts_ns >= conn->hs->last_return_ns)
-		return conn;
-	/* after its handshake: an SSL_read that failed on what came before the reset */
-	DL_FOREACH(joiner->held.head, conn) {
-		if (conn->kernel_ended && conn->tgid == thread->tgid && conn->done_ns)
-			best = conn;
-	}
-	return best;
+	/* libssl threw a session away since: an alert was read outside any call, by SSL_read of
+	 * another connection (ssl3_read_bytes) */
+	if (!conn || thread->session_removed || conn->phase == PHASE_WRITTEN || !conn->hs)
+		return NULL;
+	return conn->hs->last_failed && thread->codes.at[0].ts_ns >= conn->hs->last_return_ns ?
+		       conn :
+		       NULL;
 }
 
-static bool codes_fresh(const struct codes *codes, uint64_t now_ns)
+/* A connection that the kernel ended after its handshake, if there is just one: an SSL_read that
+ * failed on what came before the reset. */
+static struct conn *ended_only(struct joiner *joiner, const struct thread *thread)
 {
-	return now_ns - codes->at[0].ts_ns <= CODE_FRESH_NS;
+	struct conn *conn, *found = NULL;
+
+	DL_FOREACH(joiner->held.head, conn) {
+		if (!conn->kernel_ended || !conn->ssl || conn->tgid != thread->tgid ||
+		    !conn->done_ns || thread->codes.at[0].ts_ns < conn->end_ns)
+			continue;
+		if (found)
+			return NULL;
+		found = conn;
+	}
+	return found;
+}
+
+/* Whose codes these are where no close follows: nginx's close of a socket that the kernel ended
+ * makes no event. */
+static struct conn *ended_owner(struct joiner *joiner, const struct thread *thread)
+{
+	struct conn *conn = last_failed(joiner, thread);
+
+	return conn && conn->kernel_ended ? conn : ended_only(joiner, thread);
+}
+
+/* Whose they are where `closing` is closed now. */
+static struct conn *closed_owner(struct joiner *joiner, const struct thread *thread,
+				 struct conn *closing, uint64_t ts_ns)
+{
+	struct conn *last = last_failed(joiner, thread);
+
+	if (last == closing)
+		return closing; /* however long a loaded host took between the two */
+	if (last && last->kernel_ended &&
+	    thread->codes.at[0].ts_ns - last->hs->last_return_ns <= CODE_DRAINED_NS)
+		return last;
+	return ts_ns - thread->codes.at[0].ts_ns <= CODE_FRESH_NS ? closing : NULL;
 }
 
 static void codes_give(struct joiner *joiner, struct codes *codes, struct conn *owner)
@@ -133,28 +163,20 @@ void thread_boundary(struct joiner *joiner, struct thread *thread, uint64_t entr
 
 void thread_closed(struct joiner *joiner, struct thread *thread, struct conn *conn, uint64_t ts_ns)
 {
-	struct conn *owner = conn;
+	struct conn *owner;
 
-	if (thread->codes.count) {
-		struct conn *ended = ended_owner(joiner, thread);
-
-		if (ended && ended->cookie == thread->last_cookie && ended->hs &&
-		    !ended->hs->queue.count)
-			owner = ended;
-		thread->last_code = NULL;
-		/* the id before its owner may be gone */
-		thread->last_closed = conn->cookie;
-		conn_id(conn, conn->records ? conn->records - 1 : 0, thread->last_closed_id);
-		if (codes_fresh(&thread->codes, ts_ns)) {
-			codes_give(joiner, &thread->codes, owner);
-		} else {
-			joiner->counts.stale_codes += thread->codes.count;
-			codes_clear(&thread->codes);
-		}
-		return;
-	}
-	thread->last_closed = conn->cookie;
+	/* before the codes: they may be the end of it */
 	conn_id(conn, conn->records ? conn->records - 1 : 0, thread->last_closed_id);
+	if (!thread->codes.count)
+		return;
+	thread->last_code = NULL;
+	owner = closed_owner(joiner, thread, conn, ts_ns);
+	if (owner) {
+		codes_give(joiner, &thread->codes, owner);
+	} else {
+		joiner->counts.stale_codes += thread->codes.count;
+		codes_clear(&thread->codes);
+	}
 }
 
 void thread_code(struct joiner *joiner, const struct event *event)
@@ -178,7 +200,6 @@ void thread_code_text(struct joiner *joiner, const struct event *event)
 	text_learn(joiner, text->code, text->text, text->text_len);
 	if (!thread || !thread->last_code || thread->last_code->code != text->code)
 		return;
-	thread->last_code->text_seen = true;
 	if (text->data_len && !thread->last_code->data)
 		thread->last_code->data = strndup(text->data, text->data_len);
 }

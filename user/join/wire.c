@@ -240,9 +240,11 @@ static void proxy_seen(struct conn *conn, const uint8_t *bytes, size_t len)
 {
 	struct proxy_header header;
 
-	conn->proxy_header_seen = true;
 	first_bytes_keep(conn, bytes, len);
-	if (proxy_header_parse(&header, bytes, len) < 0 || !header.known)
+	if (proxy_header_parse(&header, bytes, len) < 0)
+		return;
+	conn->proxy_header_seen = true;
+	if (!header.known)
 		return;
 	conn->proxied_peer.family = header.family;
 	conn->proxied_peer.port = header.source_port;
@@ -259,7 +261,7 @@ void wire_bytes(struct joiner *joiner, struct conn *conn, uint64_t ts_ns, const 
 		return;
 	if (direction == WIRE_OUT) {
 		conn->last_out_ns = ts_ns;
-		if (!conn->first_in_ns)
+		if (!conn->first_in_ns && !conn->first_len)
 			conn->local_spoke_first = true;
 		conn->local_spoke = true;
 	} else {

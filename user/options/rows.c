@@ -238,7 +238,7 @@ const struct option_row option_rows[] = {
 	{ 'n', "count", "N", RECORDS, take_count, "stop after N connections were written" },
 	{ 0, "save", "FILE", TRACE, take_save, "keep the raw events for tlswhy replay" },
 	{ 0, "anonymize", NULL, RECORDS, take_anonymize,
-	  "cut peers' addresses to /24 and /48, in --save too" },
+	  "cut peers' addresses to /24 and /48, in what is saved too" },
 	{ 'F', "follow", NULL, TRACE, take_follow, "when nginx ends, wait for the next one" },
 	{ 0, "ring-size", "BYTES", TRACE, take_ring_size,
 	  "of the kernel's buffer: a power of two, K or M may follow" },

@@ -169,7 +169,8 @@ class Comparison:
             return
         two = expect.late == "must" or (expect.late == "may" and primary["outcome"] == "established")
         if len(later) != two:
-            self.mismatch(truth.kind, "%s: %d later records instead of %d" % (truth, len(later), two), primary, *later)
+            self.mismatch(truth.kind, "%s: %d later records instead of %d" % (truth, len(later), two), primary, *later,
+                          *truth.lines)
             return
         if two:
             if primary["outcome"] != "established" or not primary["handshake_calls"]:
@@ -297,8 +298,8 @@ class Comparison:
         for line in self.lines:
             if line.kind != "stale":
                 continue
-            told = [r for r in self.records for fact in (r["cause"] or {}).get("evidence", [])
-                    if line.codes and line.codes[0] in fact]
+            told = [r for r in self.records if line.codes and line.codes[0] in json.dumps(
+                [(r["cause"] or {}).get("evidence"), r.get("stale_errors")])]
             if not told:
                 self.mismatch("(stale)", "no record's evidence names this line's code", line)
             else:

@@ -4,9 +4,6 @@ The kinds of connections from nginx to an upstream. Each is one request of a cli
 comes in over TLS, so that two handshakes of one request interleave in one worker.
 """
 
-import contextlib
-import ssl
-
 import peers
 from truth import aborted, established, failed, kind, rejected, timed_out
 
