@@ -45,6 +45,7 @@ struct stage {
 	struct stage_loss losses[STAGE_MAX];
 	int loss_count;
 	uint16_t port; /* the next peer's */
+	FILE *seed; /* see stage_seed_open() */
 	union any_event any;
 };
 
@@ -91,9 +92,33 @@ static inline void stage_on_lost(void *arg, const char *where, uint64_t since_ns
 
 /* ---- acts -------------------------------------------------------------------------------------- */
 
+/* With TLSWHY_SEEDS=DIRECTORY every test leaves its events there: seeds for the fuzzer of events. */
+static inline FILE *stage_seed_open(void)
+{
+	const char *directory = getenv("TLSWHY_SEEDS");
+	char path[512];
+
+	if (!directory)
+		return NULL;
+	snprintf(path, sizeof(path), "%s/%s", directory, criterion_current_test->name);
+	return fopen(path, "we");
+}
+
+static inline void stage_seed_put(FILE *seed, const struct event *event)
+{
+	struct event_header header = event->header;
+
+	if (header.kind == EVENT_WIRE)
+		header.size = EVENT_HEADER_SIZE + sizeof(struct event_wire) + event->wire.len;
+	fwrite(&header, sizeof(header), 1, seed);
+	fwrite((const uint8_t *)event + sizeof(header), header.size - sizeof(header), 1, seed);
+}
+
 static inline void stage_play(struct stage *stage, const struct event *event)
 {
 	cr_assert_eq(event_check(event, event->header.size), 0);
+	if (stage->seed)
+		stage_seed_put(stage->seed, event);
 	joiner_event(stage->joiner, event);
 	stage->now_ns += 10 * US; /* everything takes a moment */
 }
@@ -140,6 +165,7 @@ static inline struct stage *stage_new(void)
 	cr_assert(stage);
 	stage->now_ns = 1000 * SECOND;
 	stage->port = 40000;
+	stage->seed = stage_seed_open();
 	stage->joiner = joiner_new(&config, &sink);
 	cr_assert(stage->joiner);
 	stage_process(stage, MASTER, ROLE_MASTER);
@@ -151,6 +177,8 @@ static inline struct stage *stage_new(void)
 static inline void stage_free(struct stage *stage)
 {
 	joiner_free(stage->joiner);
+	if (stage->seed)
+		fclose(stage->seed);
 	free(stage);
 }
 

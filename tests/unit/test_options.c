@@ -25,6 +25,7 @@ static int parse(const char *line)
 	char *argv[WORDS_MAX] = { "tlswhy" };
 	int argc = 1;
 
+	options_clear(&options);
 	memset(&why, 0, sizeof(why));
 	cr_assert_lt(strlen(line), sizeof(line_copy));
 	strcpy(line_copy, line);

@@ -9,6 +9,7 @@
 
 #include "base/address.h"
 #include "diagnose/diagnose.h"
+#include "output/spool.h"
 
 static void wrote(struct pipeline *pipeline, int err)
 {
@@ -91,17 +92,17 @@ static void on_text_unknown(void *arg, uint64_t code)
 	pipeline->text_wanted = true;
 }
 
-static struct output *output_of(const struct options *options)
+static struct output *output_of(const struct options *options, FILE *stream)
 {
 	bool terminal = isatty(STDOUT_FILENO);
 	struct winsize size;
 	int width = 0;
 
 	if (options->format == FORMAT_JSON || (options->format == FORMAT_AUTO && !terminal))
-		return output_json_new(stdout);
+		return output_json_new(stream);
 	if (terminal && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size))
 		width = size.ws_col;
-	return output_text_new(stdout, width, terminal && !getenv("NO_COLOR"));
+	return output_text_new(stream, width, terminal && !getenv("NO_COLOR"));
 }
 
 int pipeline_open(struct pipeline *pipeline, const struct options *options,
@@ -118,7 +119,10 @@ int pipeline_open(struct pipeline *pipeline, const struct options *options,
 
 	memset(pipeline, 0, sizeof(*pipeline));
 	pipeline->options = options;
-	pipeline->output = output_of(options);
+	pipeline->stream = spool_open(STDOUT_FILENO);
+	if (!pipeline->stream)
+		return -ENOMEM;
+	pipeline->output = output_of(options, pipeline->stream);
 	pipeline->joiner = joiner_new(config, &sink);
 	if (pipeline->output && pipeline->joiner)
 		return 0;
@@ -166,6 +170,11 @@ int pipeline_finish(struct pipeline *pipeline, uint64_t now_ns)
 		pipeline->summary.duration_s = (now_ns - pipeline->begin_ns) / 1e9;
 	wrote(pipeline, pipeline->output->ops->summary(pipeline->output, &pipeline->summary));
 	wrote(pipeline, pipeline->output->ops->flush(pipeline->output));
+	output_destroy(pipeline->output);
+	pipeline->output = NULL;
+	if (fclose(pipeline->stream))
+		wrote(pipeline, -errno);
+	pipeline->stream = NULL;
 	summary_print(&pipeline->summary, stderr);
 	return pipeline->write_err == -EPIPE ? 0 : pipeline->write_err;
 }
@@ -173,6 +182,9 @@ int pipeline_finish(struct pipeline *pipeline, uint64_t now_ns)
 void pipeline_close(struct pipeline *pipeline)
 {
 	output_destroy(pipeline->output);
+	if (pipeline->stream)
+		fclose(pipeline->stream);
+	pipeline->stream = NULL;
 	joiner_free(pipeline->joiner);
 	pipeline->output = NULL;
 	pipeline->joiner = NULL;

@@ -15,6 +15,7 @@ struct pipeline {
 	const struct options *options;
 	struct joiner *joiner;
 	struct output *output;
+	FILE *stream; /* stdout behind a spool */
 	struct summary summary;
 	uint64_t begin_ns, last_ns; /* CLOCK_MONOTONIC of the run, or of the recording */
 	int write_err; /* of the output; −EPIPE: the reader left */

@@ -46,6 +46,8 @@ struct conn *conn_new(struct joiner *joiner, uint64_t cookie)
 {
 	struct conn *conn;
 
+	if (!cookie)
+		return NULL; /* no socket has it: a damaged recording */
 	if (HASH_COUNT(joiner->conns) >= LIMIT_CONNECTIONS)
 		conn_evict(joiner);
 	conn = calloc(1, sizeof(*conn));

@@ -12,9 +12,6 @@
 /* include/net/tcp_states.h */
 enum { STATE_SYN_SENT = 2, STATE_CLOSE = 7, STATE_CLOSE_WAIT = 8 };
 
-/* OpenSSL: libssl's number, and the reason of an alert received is 1000 + its number. */
-enum { ERR_LIB_SSL = 20, REASON_ALERT = 1000 };
-
 bool finish_is_handshaking(const struct conn *conn)
 {
 	return conn->phase == PHASE_OPEN && conn->hs && conn->hs->calls;
@@ -198,6 +195,13 @@ void finish_established(struct joiner *joiner, struct conn *conn, uint64_t ts_ns
 		hold(joiner, conn, ts_ns + SETTLE_NS);
 }
 
+/* Nobody refused it: it need not be held any longer. */
+void finish_accepted(struct joiner *joiner, struct conn *conn)
+{
+	if (conn->phase == PHASE_HELD && write_established(joiner, conn) && conn->kernel_ended)
+		hold(joiner, conn, conn->end_ns + SETTLE_NS);
+}
+
 static void ending_set(struct joiner *joiner, struct conn *conn, const struct event *event)
 {
 	const struct event_close *close = &event->close;
@@ -269,17 +273,6 @@ void finish_closed(struct joiner *joiner, struct conn *conn, const struct event 
 	}
 }
 
-static unsigned code_library(uint64_t code)
-{
-	/* OpenSSL 3 packs the library from bit 23 on, 1.1.1 from bit 24 on */
-	return (code >> 23 & 0xff) == ERR_LIB_SSL ? ERR_LIB_SSL : code >> 24 & 0xff;
-}
-
-static unsigned code_reason(uint64_t code)
-{
-	return (code >> 23 & 0xff) == ERR_LIB_SSL ? code & 0x3ffff : code & 0xfff;
-}
-
 /* Does a code that came after the record speak of the handshake? An alert does; what goes wrong with
  * data or with close_notify does not. */
 static bool speaks_of_handshake(const struct conn *conn)
@@ -287,8 +280,7 @@ static bool speaks_of_handshake(const struct conn *conn)
 	const struct codes *queue = &conn->hs->queue;
 
 	for (int i = 0; i < queue->count; i++) {
-		if (code_library(queue->at[i].code) == ERR_LIB_SSL &&
-		    code_reason(queue->at[i].code) >= REASON_ALERT)
+		if (code_is_alert(queue->at[i].code))
 			return true;
 	}
 	return false;

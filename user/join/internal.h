@@ -121,7 +121,8 @@ struct thread {
 	uint64_t last_cookie; /* connection of the last call that returned */
 	bool session_removed; /* SSL_CTX_remove_session since that call, outside any */
 	char last_closed_id[32]; /* record of the socket it closed last */
-	uint64_t judged_ssl; /* SSL_get_verify_result was asked, no refusal yet */
+	uint64_t judged_ssl, judged_ns; /* SSL_get_verify_result was asked about it */
+	bool refused; /* and SSL_CTX_remove_session followed */
 	int verify_result; /* of the running call, −1 none */
 	uint64_t verify_ssl;
 };
@@ -232,6 +233,8 @@ void thread_code_text(struct joiner *joiner, const struct event *event);
 void thread_boundary(struct joiner *joiner, struct thread *thread, uint64_t entry_ns,
 		     struct conn *next);
 void thread_closed(struct joiner *joiner, struct thread *thread, struct conn *conn, uint64_t ts_ns);
+void thread_advance(struct joiner *joiner, struct thread *thread);
+bool code_is_alert(uint64_t code);
 void codes_move(struct codes *to, struct codes *from);
 void codes_clear(struct codes *codes);
 
@@ -244,10 +247,15 @@ void texts_free(struct joiner *joiner);
 void finish_established(struct joiner *joiner, struct conn *conn, uint64_t ts_ns);
 void finish_closed(struct joiner *joiner, struct conn *conn, const struct event *event);
 void finish_rejected(struct joiner *joiner, struct conn *conn);
+void finish_accepted(struct joiner *joiner, struct conn *conn);
 void finish_codes(struct joiner *joiner, struct conn *conn); /* codes came after the record */
 void finish_deadline(struct joiner *joiner, struct conn *conn);
 void finish_silent(struct joiner *joiner, struct conn *conn);
 bool finish_is_handshaking(const struct conn *conn);
+
+/* verdict.c: what nginx thinks of a certificate. `next`: what its thread did then, NULL: nothing. */
+void verdict_event(struct joiner *joiner, const struct event *event);
+void verdict_settle(struct joiner *joiner, struct thread *thread, const struct event *next);
 
 /* report.c: a connection as a record */
 void report_write(struct joiner *joiner, struct conn *conn, enum outcome outcome, uint64_t end_ns);

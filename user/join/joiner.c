@@ -215,70 +215,6 @@ static void on_set_fd(struct joiner *joiner, const struct event *event)
 	conn_of_first(joiner, event, event->set_fd.ssl);
 }
 
-/* A request on a connection whose certificate was asked about was not refused. */
-static void judged_accepted(struct joiner *joiner, struct thread *thread)
-{
-	struct conn *conn = conn_of_ssl(joiner, thread->tgid, thread->judged_ssl);
-
-	thread->judged_ssl = 0;
-	if (conn && conn->phase == PHASE_HELD && !conn->active)
-		finish_established(joiner, conn, conn->done_ns);
-}
-
-static void on_verify_result(struct joiner *joiner, struct thread *thread, const struct event *event)
-{
-	struct conn *conn = conn_of_ssl(joiner, thread->tgid, event->verify.ssl);
-	struct listener_group *group;
-
-	if (!conn)
-		return;
-	if (event->verify.result || conn->verify_code < 0)
-		conn->verify_code = event->verify.result;
-	if (conn->active) {
-		if (event->verify.result)
-			finish_rejected(joiner, conn); /* asked only with proxy_ssl_verify */
-		return;
-	}
-	group = listener_group_of(joiner, conn);
-	if (group)
-		group->verifies = true;
-	thread->judged_ssl = event->verify.ssl;
-}
-
-static void on_verify(struct joiner *joiner, const struct event *event)
-{
-	const struct event_verify *verify = &event->verify;
-	struct thread *thread = thread_get(joiner, event->header.tgid);
-	struct conn *conn;
-
-	if (!thread)
-		return;
-	switch (event->header.kind) {
-	case EVENT_VERIFY:
-		thread->verify_ssl = verify->ssl;
-		thread->verify_result = verify->result;
-		break;
-	case EVENT_VERIFY_RESULT:
-		on_verify_result(joiner, thread, event);
-		break;
-	case EVENT_CHECK_HOST:
-		conn = conn_of_ssl(joiner, thread->tgid, verify->ssl);
-		if (conn && conn->active && verify->result != 1) {
-			conn->name_check_failed = true;
-			finish_rejected(joiner, conn);
-		}
-		break;
-	case EVENT_SESSION_REMOVED:
-		thread->session_removed = true;
-		/* it names no SSL: nginx asked about this one's certificate just before */
-		conn = conn_of_ssl(joiner, thread->tgid, thread->judged_ssl);
-		thread->judged_ssl = 0;
-		if (conn && !conn->active)
-			finish_rejected(joiner, conn);
-		break;
-	}
-}
-
 static void on_wire(struct joiner *joiner, const struct event *event)
 {
 	struct conn *conn = conn_find(joiner, event->header.cookie);
@@ -400,7 +336,7 @@ static void dispatch(struct joiner *joiner, const struct event *event)
 	case EVENT_VERIFY_RESULT:
 	case EVENT_CHECK_HOST:
 	case EVENT_SESSION_REMOVED:
-		on_verify(joiner, event);
+		verdict_event(joiner, event);
 		break;
 	case EVENT_LOST:
 		on_lost(joiner, event);
@@ -415,6 +351,19 @@ static void dispatch(struct joiner *joiner, const struct event *event)
 	}
 }
 
+/* What OpenSSL does next on a thread, or the close of the socket, settles what was asked before. */
+static void verdict_next(struct joiner *joiner, const struct event *event)
+{
+	uint32_t kind = event->header.kind;
+	struct thread *thread;
+
+	if (kind != EVENT_CLOSE && (kind < EVENT_SET_FD || kind > EVENT_CHECK_HOST))
+		return;
+	HASH_FIND(hh, joiner->threads, &event->header.tgid, sizeof(event->header.tgid), thread);
+	if (thread && thread->judged_ssl)
+		verdict_settle(joiner, thread, event);
+}
+
 void joiner_event(struct joiner *joiner, const struct event *event)
 {
 	uint64_t ts_ns = event->header.ts_ns;
@@ -424,29 +373,18 @@ void joiner_event(struct joiner *joiner, const struct event *event)
 		joiner->now_ns = ts_ns;
 	if (joiner->now_ns - joiner->advanced_ns >= ADVANCE_NS)
 		joiner_advance(joiner, joiner->now_ns);
-	if (event->header.kind == EVENT_SESSION_REMOVED) {
-		/* decides what SSL_get_verify_result began */
-	} else if (event->header.tgid && event->header.kind >= EVENT_SET_FD &&
-		   event->header.kind <= EVENT_VERIFY_RESULT) {
-		struct thread *thread = thread_get(joiner, event->header.tgid);
-
-		if (thread && thread->judged_ssl)
-			judged_accepted(joiner, thread);
-	}
+	verdict_next(joiner, event);
 	dispatch(joiner, event);
 }
 
-/* Codes that no close followed: their socket was closed by the kernel, or they are stale. */
 static void threads_advance(struct joiner *joiner)
 {
 	struct thread *thread, *next;
 
 	HASH_ITER(hh, joiner->threads, thread, next) {
-		if (thread->codes.count &&
-		    joiner->now_ns - thread->codes.at[0].ts_ns > CODE_FRESH_NS)
-			thread_boundary(joiner, thread, joiner->now_ns, NULL);
-		else if (thread->judged_ssl)
-			judged_accepted(joiner, thread);
+		thread_advance(joiner, thread);
+		if (thread->judged_ssl && joiner->now_ns - thread->judged_ns > SETTLE_CALL_NS)
+			verdict_settle(joiner, thread, NULL);
 		if (thread->exited && joiner->now_ns - thread->exit_ns > SETTLE_NS) {
 			HASH_DELETE(hh, joiner->threads, thread);
 			codes_clear(&thread->codes);

@@ -9,7 +9,7 @@
 #include "diagnose/reasons.h"
 #include "join/internal.h"
 
-enum { LIB_SSL = 20, REASON_ALERT = 1000 };
+enum { REASON_ALERT = 1000 }; /* reason of an alert received: the number and this */
 
 static void endpoint_set(struct endpoint *endpoint, const uint8_t *address, uint16_t family,
 			 uint16_t port)
@@ -32,11 +32,10 @@ static void endpoint_set(struct endpoint *endpoint, const uint8_t *address, uint
 static char *alert_data(uint64_t code)
 {
 	char buffer[32];
-	unsigned reason = code & 0x3ffff;
 
-	if ((code >> 23 & 0xff) != LIB_SSL || reason < REASON_ALERT || reason >= REASON_ALERT + 256)
+	if (!code_is_alert(code))
 		return NULL;
-	snprintf(buffer, sizeof(buffer), "SSL alert number %u", reason - REASON_ALERT);
+	snprintf(buffer, sizeof(buffer), "SSL alert number %d", error_ssl_reason(code, NULL) - REASON_ALERT);
 	return strdup(buffer);
 }
 
@@ -95,15 +94,11 @@ static void alerts_fill(const struct conn *conn, struct record *record)
 	record->alert_count = hs->alert_count;
 	for (int i = 0; i < hs->queue.count; i++) {
 		uint64_t code = hs->queue.at[i].code;
-		unsigned reason = code & 0x3ffff;
-		int sent;
+		int reason = error_ssl_reason(code, NULL), sent;
 
-		if ((code >> 23 & 0xff) != LIB_SSL) {
-			if ((code >> 24 & 0xff) != LIB_SSL)
-				continue;
-			reason = code & 0xfff; /* OpenSSL 1.1.1 */
-		}
-		if (reason >= REASON_ALERT && reason < REASON_ALERT + 256) {
+		if (reason < 0)
+			continue;
+		if (code_is_alert(code)) {
 			if (!alert_known(record, ALERT_RECEIVED, reason - REASON_ALERT))
 				alert_from_error(record, ALERT_RECEIVED, reason - REASON_ALERT);
 			continue;

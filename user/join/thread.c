@@ -10,7 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "diagnose/reasons.h"
 #include "join/internal.h"
+
+/* A reason of libssl from here on is an alert received: the number and this. */
+enum { REASON_ALERT = 1000 };
 
 struct thread *thread_get(struct joiner *joiner, uint32_t tgid)
 {
@@ -39,6 +43,13 @@ void thread_free_all(struct joiner *joiner)
 		codes_clear(&thread->inside);
 		free(thread);
 	}
+}
+
+bool code_is_alert(uint64_t code)
+{
+	int reason = error_ssl_reason(code, NULL);
+
+	return reason >= REASON_ALERT && reason < REASON_ALERT + 256;
 }
 
 void codes_clear(struct codes *codes)
@@ -143,7 +154,6 @@ void thread_boundary(struct joiner *joiner, struct thread *thread, uint64_t entr
 {
 	struct conn *owner;
 
-	thread->judged_ssl = 0;
 	if (!thread->codes.count || thread->codes.at[0].ts_ns >= entry_ns)
 		return;
 	thread->last_code = NULL;
@@ -159,6 +169,16 @@ void thread_boundary(struct joiner *joiner, struct thread *thread, uint64_t entr
 	} else {
 		codes_clear(&thread->codes);
 	}
+}
+
+/* Codes that no close follows: the kernel ended their socket. Else the close is late: a loaded host
+ * may take a worker off its CPU right between the two. */
+void thread_advance(struct joiner *joiner, struct thread *thread)
+{
+	uint64_t age_ns = thread->codes.count ? joiner->now_ns - thread->codes.at[0].ts_ns : 0;
+
+	if (age_ns > SETTLE_NS || (age_ns > CODE_FRESH_NS && ended_owner(joiner, thread)))
+		thread_boundary(joiner, thread, joiner->now_ns, NULL);
 }
 
 void thread_closed(struct joiner *joiner, struct thread *thread, struct conn *conn, uint64_t ts_ns)

@@ -16,7 +16,8 @@ from truth import KINDS, Traffic
 
 assert kinds_client and kinds_upstream  # they register their kinds
 
-GOOD = ("tls13-full", "tls12-full", "tls13-resumed", "tls12-resumed-ticket", "http2-alpn", "upstream-good", "mtls-good")
+GOOD = ("tls13-full", "tls12-full", "tls13-resumed", "tls12-resumed-ticket", "http2-alpn", "upstream-good", "mtls-good",
+        "proxy-protocol-good")
 # One failure after the other, with good connections between them, as in life.
 FAILING = ("protocol-too-old", "no-shared-cipher", "unknown-ca-13", "hostname-12", "expired-13", "sni-rejected",
            "mtls-missing-13", "no-shared-alpn", "plain-http", "http-ssh", "proxy-header-missing", "connect-close",

@@ -165,7 +165,7 @@ class Premises:
 	ssl_protocols TLSv1.2 TLSv1.3;
 	proxy_ssl_protocols TLSv1.2 TLSv1.3;
 	proxy_ssl_session_reuse on;
-	keepalive_requests 10000;
+	keepalive_requests 100000000;
 	ssl_session_cache shared:lab:4m;
 	upstream kept { server %s:%d; keepalive 8; }
 	upstream second { server %s:%d max_fails=0; server %s:%d backup; }
@@ -232,7 +232,7 @@ class Premises:
 
     def _backend_http(self):
         port = self.room.port("backend")
-        text = "\tssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:lab:1m; keepalive_requests 100000;\n"
+        text = "\tssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:lab:1m; keepalive_requests 100000000;\n"
         for name, (at, certificate, directives) in BACKENDS.items():
             listens = "listen %s:%d ssl;" % (self.room.address(1, at), port)
             if name == "good":

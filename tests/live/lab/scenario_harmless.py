@@ -22,6 +22,14 @@ from truth import Traffic, established
 STARTS, KILLS = 20, 5
 
 
+class Anywhere:
+    """In place of a room: the load's connections need no address of their own, and are too many for it."""
+
+    @staticmethod
+    def bind_client(client):
+        return client
+
+
 class Load:
     """Threads that make good connections of several kinds until told to stop; every error is kept."""
 
@@ -41,13 +49,13 @@ class Load:
                 # The first thread keeps one connection for all of its requests, across all starts and ends.
                 if at == 0:
                     if kept is None:
-                        kept = peers.Conversation(self.traffic.premises.target("tls"), self.traffic.premises.room)
+                        kept = peers.Conversation(self.traffic.premises.target("tls"), Anywhere)
                         client = peers.TlsClient(kept, self.traffic.context())
                         client.handshake()
                     answer = peers.get(client, "/good", keep=True)
                 else:
                     talk = peers.Conversation(self.traffic.premises.target(("tls", "ec", "tls", "p384")[at % 4]),
-                                              self.traffic.premises.room)
+                                              Anywhere)
                     with talk:
                         one = peers.TlsClient(talk, self.traffic.context(versions=(("1.3",), ("1.2",))[at % 2]))
                         one.handshake()
