@@ -179,7 +179,7 @@ bench: deps ## what tracing costs, in one paired run
 	$(Q)scripts/bench.sh
 lint: ## cppcheck over user space
 	$(Q)cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
-		--suppress=missingInclude --error-exitcode=1 -Iuser -I. user
+		--suppress=missingInclude --library=tests/cppcheck.cfg --error-exitcode=1 -Iuser -I. user
 
 .PHONY: clean help
 clean: ## remove what was built

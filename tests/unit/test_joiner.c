@@ -596,6 +596,7 @@ Test(joiner, client_certificate_refused)
 	assert_one(OUTCOME_ESTABLISHED); /* nobody knew yet that this listener verifies */
 	stage_verify(stage, EVENT_VERIFY_RESULT, SSL_A, 18);
 	stage_verify(stage, EVENT_SESSION_REMOVED, 0, 0);
+	stage_pass(stage, 60 * MS); /* HTTP/2: the connection stays open */
 	cr_assert_eq(stage->record_count, 2);
 	cr_assert_eq(record_at(1)->outcome, OUTCOME_REJECTED);
 	cr_assert_str_eq(record_at(1)->previous, "1");
@@ -617,10 +618,24 @@ Test(joiner, client_certificate_refused_on_a_verifying_listener)
 	cr_assert_eq(stage->record_count, 1, "it is held until the first request is judged");
 	stage_verify(stage, EVENT_VERIFY_RESULT, SSL_A, 18);
 	stage_verify(stage, EVENT_SESSION_REMOVED, 0, 0);
+	stage_close(stage, 2);
 	cr_assert_eq(stage->record_count, 2);
 	cr_assert_eq(record_at(1)->outcome, OUTCOME_REJECTED);
 	cr_assert_str_eq(record_at(1)->previous, "");
 	cr_assert_eq(record_at(1)->handshake_calls, 2);
+}
+
+/* libssl throws a session away too, when the client sends a fatal alert: its code is drained next. */
+Test(joiner, session_removed_for_an_alert)
+{
+	establish(1, SSL_A);
+	stage_verify(stage, EVENT_VERIFY_RESULT, SSL_A, 0);
+	stage_verify(stage, EVENT_SESSION_REMOVED, 0, 0);
+	stage_code(stage, ERROR_ALERT(48));
+	stage_close(stage, 1);
+	cr_assert_eq(stage->record_count, 2);
+	cr_assert_eq(record_at(1)->outcome, OUTCOME_FAILED);
+	cr_assert_str_eq(record_at(1)->previous, "1");
 }
 
 /* optional_no_ca: asked, not zero, and accepted. */

@@ -129,10 +129,11 @@ void conn_bind(struct joiner *joiner, struct conn *conn, uint32_t tgid, uint64_t
 {
 	struct binding *binding = binding_find(joiner, tgid, ssl);
 
-	if (binding && binding->conn == conn)
-		return;
+	if (!ssl || (binding && binding->conn == conn))
+		return; /* no SSL is at 0 */
 	conn_unbind(joiner, conn);
 	if (binding) {
+		binding->conn->binding = NULL;
 		binding->conn->ssl = 0;
 	} else {
 		binding = calloc(1, sizeof(*binding));
@@ -143,22 +144,21 @@ void conn_bind(struct joiner *joiner, struct conn *conn, uint32_t tgid, uint64_t
 		HASH_ADD(hh, joiner->bindings, key, sizeof(binding->key), binding);
 	}
 	binding->conn = conn;
+	conn->binding = binding;
 	conn->ssl = ssl;
 	conn->tgid = tgid;
 }
 
 void conn_unbind(struct joiner *joiner, struct conn *conn)
 {
-	struct binding *binding;
+	struct binding *binding = conn->binding;
 
-	if (!conn->ssl)
-		return;
-	binding = binding_find(joiner, conn->tgid, conn->ssl);
 	conn->ssl = 0;
-	if (binding && binding->conn == conn) {
-		HASH_DELETE(hh, joiner->bindings, binding);
-		free(binding);
-	}
+	conn->binding = NULL;
+	if (!binding)
+		return;
+	HASH_DELETE(hh, joiner->bindings, binding);
+	free(binding);
 }
 
 struct conn *conn_of_ssl(struct joiner *joiner, uint32_t tgid, uint64_t ssl)

@@ -76,6 +76,7 @@ struct conn {
 	uint64_t done_ns; /* SSL_do_handshake returned 1 */
 	uint64_t deadline_ns; /* of the hold, or of settling */
 	uint64_t ssl; /* 0: not bound */
+	struct binding *binding; /* of ssl, by which it is found; NULL: not bound */
 	uint32_t tgid; /* the worker; 0 unknown */
 	uint32_t srtt_us, retransmits;
 	int sk_err;

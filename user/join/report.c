@@ -221,7 +221,7 @@ static void sni_keep(struct conn *conn)
 {
 	const struct span *sni;
 
-	if (conn->sni || !conn->hs || !conn->hs->hello_seen || !conn->hs->hello.has_sni)
+	if (conn->sni || !conn->hs || !conn->hs->hello_seen || !conn->hs->hello.sni.at)
 		return;
 	sni = &conn->hs->hello.sni;
 	conn->sni = strndup((const char *)sni->at, sni->len);

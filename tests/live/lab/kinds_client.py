@@ -533,7 +533,8 @@ def openssl_too_old(traffic, _):
 def openssl_renegotiates(traffic, _):
     expect = failed("renegotiation-refused", "0A000410", lines=("late",), late="must", sni="good.test")
     source, port, target = traffic.program("tls", expect)
-    peers.program(s_client(source, port, target, "-tls1_2"), stdin=b"R\n")
+    out = peers.program(s_client(source, port, target, "-tls1_2"), stdin=b"R\n")
+    assert "RENEGOTIATING" in out, out
 
 
 def relay(talk):
