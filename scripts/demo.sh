@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# A private nginx on loopback, good peers and a dozen that fail, and tlswhy showing the records live.
+# A private nginx on loopback, good peers and a dozen that fail, and tlswhy showing them live.
 # About 15 seconds; nothing is left afterwards.
 set -eu
 

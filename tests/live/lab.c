@@ -30,7 +30,7 @@ static int64_t now_ms(void)
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-/* The checkout that this test was built in: the nearest directory above it that has the laboratory. */
+/* The checkout that this test was built in: the nearest directory above with a laboratory. */
 static bool lab_path(char *path, size_t size, const char *script)
 {
 	char here[PATH_MAX];
@@ -54,7 +54,7 @@ static bool lab_path(char *path, size_t size, const char *script)
 
 static void child_exec(int out, const char *path, const char *const arguments[], pid_t parent)
 {
-	const char *argv[ARGUMENTS_MAX + 4] = { PYTHON, "-B", path };
+	const char *argv[ARGUMENTS_MAX + 4] = {PYTHON, "-B", path};
 	int count = 3;
 
 	for (int at = 0; arguments && arguments[at] && at < ARGUMENTS_MAX; at++)
@@ -91,7 +91,7 @@ static void collect(struct lab_run *run, int in, pid_t child, int seconds)
 	char buffer[16384];
 
 	for (;;) {
-		struct pollfd ready = { .fd = in, .events = POLLIN };
+		struct pollfd ready = {.fd = in, .events = POLLIN};
 		int64_t left = deadline - now_ms();
 		ssize_t len;
 
@@ -116,13 +116,14 @@ static void collect(struct lab_run *run, int in, pid_t child, int seconds)
 
 struct lab_run lab_run(const char *script, const char *const arguments[], int seconds)
 {
-	struct lab_run run = { .exit_code = -1, .output = calloc(1, 1) };
+	struct lab_run run = {.exit_code = -1, .output = calloc(1, 1)};
 	char path[PATH_MAX];
 	pid_t parent = getpid(), child;
 	int pipe_fd[2], status;
 
 	cr_assert(run.output);
-	cr_assert(lab_path(path, sizeof(path), script), "tests/live/lab/%s is not above the test", script);
+	cr_assert(lab_path(path, sizeof(path), script), "tests/live/lab/%s is not above the test",
+		  script);
 	cr_assert(pipe2(pipe_fd, O_CLOEXEC) == 0);
 	fflush(NULL);
 	child = fork();
@@ -169,8 +170,8 @@ void lab_assert(const char *script, const char *const arguments[], int seconds)
 	exit_code = run.exit_code;
 	timed_out = run.timed_out;
 	if (exit_code == 0)
-		printf("  %s%s%s: %s\n", script, arguments ? " " : "", arguments ? arguments[0] : "",
-		       last_line(&run));
+		printf("  %s%s%s: %s\n", script, arguments ? " " : "",
+		       arguments ? arguments[0] : "", last_line(&run));
 	else
 		fputs(run.output, stderr);
 	fflush(NULL);
@@ -181,7 +182,7 @@ void lab_assert(const char *script, const char *const arguments[], int seconds)
 
 void lab_assert_case(const char *script, const char *name, int seconds)
 {
-	const char *const arguments[] = { name, NULL };
+	const char *const arguments[] = {name, NULL};
 
 	lab_assert(script, arguments, seconds);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Runs a scenario of the laboratory (tests/live/lab, Python: its peers are processes anyway) and turns
+ * Runs a scenario of the laboratory (tests/live/lab, Python: peers are processes anyway) and turns
  * its verdict into a Criterion assertion.
  *
  * A scenario gets a process group and a deadline, dies with the test, and cleans up after itself

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/address.h"
@@ -105,6 +106,17 @@ static struct output *output_of(const struct options *options, FILE *stream)
 	return output_text_new(stream, width, terminal && !getenv("NO_COLOR"));
 }
 
+/* Whoever reads a pipe, a socket or a terminal may do so slowly; a file, or a replay, waits for nobody. */
+static FILE *stream_open(const struct options *options)
+{
+	struct stat status;
+
+	if (options->command != COMMAND_REPLAY && !fstat(STDOUT_FILENO, &status) &&
+	    (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || isatty(STDOUT_FILENO)))
+		return spool_open(STDOUT_FILENO);
+	return fdopen(dup(STDOUT_FILENO), "w");
+}
+
 int pipeline_open(struct pipeline *pipeline, const struct options *options,
 		  const struct joiner_config *config)
 {
@@ -119,7 +131,7 @@ int pipeline_open(struct pipeline *pipeline, const struct options *options,
 
 	memset(pipeline, 0, sizeof(*pipeline));
 	pipeline->options = options;
-	pipeline->stream = spool_open(STDOUT_FILENO);
+	pipeline->stream = stream_open(options);
 	if (!pipeline->stream)
 		return -ENOMEM;
 	pipeline->output = output_of(options, pipeline->stream);

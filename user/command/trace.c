@@ -21,8 +21,9 @@
 #define SECOND_NS UINT64_C(1000000000)
 /* Records reach the screen within this; see BPF_RB_NO_WAKEUP in bpf/tlswhy.bpf.h. */
 #define TICK_NS 50000000
-/* 4,300 handshakes a second fill 460 KiB in a tick, first packets included; and a pause of ours. */
-#define RING_SIZE_DEFAULT (2 * 1024 * 1024)
+/* 4,300 handshakes a second fill 460 KiB in a tick, first packets included; and a loaded host may keep
+ * us from our CPU for some ticks more. */
+#define RING_SIZE_DEFAULT (4 * 1024 * 1024)
 
 struct trace {
 	const struct options *options;
@@ -191,9 +192,11 @@ static void detach(struct trace *trace)
 	target_close(&trace->target);
 }
 
-static int watch(int epoll, int fd)
+/* edge: EPOLLET for the ring, which is readable whenever it holds anything: it must wake us only when
+ * the kernel side asks for it, else a busy host has us look at each record by itself. */
+static int watch(int epoll, int fd, uint32_t edge)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+	struct epoll_event event = { .events = EPOLLIN | edge, .data.fd = fd };
 
 	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
 }
@@ -214,7 +217,8 @@ static int loop_open(struct trace *trace, struct failure *why)
 	trace->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (trace->signals < 0 || trace->timer < 0 || trace->epoll < 0 ||
 	    timerfd_settime(trace->timer, 0, &every, NULL) < 0 ||
-	    watch(trace->epoll, trace->signals) < 0 || watch(trace->epoll, trace->timer) < 0)
+	    watch(trace->epoll, trace->signals, 0) < 0 ||
+	    watch(trace->epoll, trace->timer, 0) < 0)
 		return failure_set(why, EXIT_RUNTIME, "cannot wait for events: %s; see ulimit -n",
 				   strerror(errno));
 	return 0;
@@ -263,7 +267,7 @@ static void next_wait(struct trace *trace)
 		if (target_open(&trace->target, trace->options->target, &why) < 0)
 			continue;
 		if (!attach(trace, &why)) {
-			watch(trace->epoll, session_fd(trace->session));
+			watch(trace->epoll, session_fd(trace->session), EPOLLET);
 			return;
 		}
 		detach(trace);
@@ -272,7 +276,7 @@ static void next_wait(struct trace *trace)
 
 static void run(struct trace *trace)
 {
-	watch(trace->epoll, session_fd(trace->session));
+	watch(trace->epoll, session_fd(trace->session), EPOLLET);
 	while (!over(trace)) {
 		loop_turn(trace);
 		if (!session_target_gone(trace->session))

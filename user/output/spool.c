@@ -76,9 +76,10 @@ static ssize_t spool_write(void *cookie, const char *bytes, size_t len)
 		if (run > len - done)
 			run = len - done;
 		memcpy(spool->bytes + end, bytes + done, run);
+		if (!spool->len)
+			pthread_cond_broadcast(&spool->changed);
 		spool->len += run;
 		done += run;
-		pthread_cond_broadcast(&spool->changed);
 	}
 	err = spool->err;
 	pthread_mutex_unlock(&spool->lock);

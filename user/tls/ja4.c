@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* After FoxIO's technical_details/JA4.md; GREASE is ignored wherever it stands. */
+/* OpenSSL 1.1's interface: 3.0's SHA256() looks the algorithm up at each call, twice the time. */
+#define OPENSSL_API_COMPAT 0x10100000L
+
 #include "tls/ja4.h"
 
 #include <openssl/sha.h>
@@ -72,9 +75,11 @@ static char *codes_print(const struct codes *codes, char *to)
 static char *hash_print(const char *text, size_t len, char *to)
 {
 	uint8_t digest[SHA256_DIGEST_LENGTH];
+	SHA256_CTX state;
 
-	if (!SHA256((const uint8_t *)text, len, digest))
-		memset(digest, 0, sizeof(digest));
+	SHA256_Init(&state);
+	SHA256_Update(&state, text, len);
+	SHA256_Final(digest, &state);
 	for (size_t i = 0; i < HASH_CHARACTERS / 2; i++) {
 		*to++ = hex_digits[digest[i] >> 4];
 		*to++ = hex_digits[digest[i] & 15];

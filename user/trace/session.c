@@ -319,7 +319,7 @@ void session_read(struct session *session)
 
 int session_fd(const struct session *session)
 {
-	return ring_buffer__epoll_fd(session->ring);
+	return bpf_map__fd(session->skel->maps.events);
 }
 
 bool session_target_gone(const struct session *session)

@@ -33,7 +33,8 @@ int session_open(struct session **ret, struct target *target, const struct sessi
 		 session_event_fn *on_event, void *arg, struct failure *why);
 void session_close(struct session *session); /* NULL-safe */
 
-/* Readable when the kernel thinks that events should be read before the next tick. */
+/* The ring: to be watched with EPOLLET, as it is readable whenever it holds anything; an edge comes when
+ * the kernel side thinks that it should be read before the next tick. */
 int session_fd(const struct session *session);
 
 /* Reads what is in the ring, and does what is due: call when session_fd() is readable and at least

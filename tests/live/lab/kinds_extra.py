@@ -10,8 +10,8 @@ import ssl
 
 import hello
 import peers
-from kinds_client import after, by_fin, flip_last, half_hello, raw, read_one, refused, refusal, s_client, silent
-from truth import aborted, established, failed, kind, rejected, timed_out
+from kinds_client import after, by_fin, flip_last, half_hello, raw, read_one, refused, refusal, s_client
+from truth import aborted, established, failed, kind, rejected
 
 NO_FILE = ("80000002", "10000080")  # fopen's errno, BIO_R_NO_SUCH_FILE
 

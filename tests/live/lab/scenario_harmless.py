@@ -16,7 +16,6 @@ from kinds_client import s_client
 from premises import Premises
 from room import Failure, Room, wait_until
 from scenario import case, record_of, run, tlswhy, trace
-from tracer import Tracer
 from truth import Traffic, established
 
 STARTS, KILLS = 20, 5

@@ -24,6 +24,15 @@ def connections(traffic, count):
     return talks
 
 
+def serving_worker(traffic):
+    """One good connection; the pid of the worker that served it."""
+    with traffic.open("stream", established()) as talk:
+        client = traffic.secure(talk)
+        pid = int(client.read().split()[1])
+        client.close()
+    return pid
+
+
 def all_recorded(checks, tracer, talks, workers, what):
     records = [record_of(tracer, talk) for talk in talks]
     strange = [r for r in records if r["worker_pid"] not in workers or r["outcome"] != "established"
@@ -111,6 +120,10 @@ def worker_killed(checks):
             talk.send(hello.hello_12())
             talk.flight()
             talks.append((talk, manager))
+        # A worker has one thread: when it has served another, its calls for these have returned.
+        served = set()
+        while served != set(old) and len(traffic.truths) < 400:
+            served |= {pid for pid in [serving_worker(traffic)] if pid in old}
         for pid in old:
             os.kill(pid, signal.SIGKILL)
         wait_until(lambda: len(set(premises.nginx.workers()) - set(old)) == 2, 10, "new workers")

@@ -136,8 +136,11 @@ class Traffic:
             yield talk
         talk.truth.ended = True
 
-    def program(self, listener, *expects, port=40000):
-        """Source address and port for a program that makes one connection, with what must come of it."""
+    def program(self, listener, *expects, port=15000):
+        """
+        Source address and port for a program that makes one connection, with what must come of it. The
+        address is its own, so the port may always be the same; it is below those the kernel gives out.
+        """
         source = self.premises.room.source()
         target = self.premises.target(listener)
         self.tell((source, port), target, *expects)
