@@ -205,7 +205,7 @@ void finish_accepted(struct joiner *joiner, struct conn *conn)
 static void ending_set(struct joiner *joiner, struct conn *conn, const struct event *event)
 {
 	const struct event_close *close = &event->close;
-	struct thread *thread = thread_get(joiner, event->header.tgid);
+	struct thread *thread = thread_find(joiner, event->header.tgid);
 
 	conn->end_ns = event->header.ts_ns;
 	conn->sk_err = close->sk_err;
@@ -237,7 +237,7 @@ static void ending_set(struct joiner *joiner, struct conn *conn, const struct ev
 
 void finish_closed(struct joiner *joiner, struct conn *conn, const struct event *event)
 {
-	struct thread *thread = thread_get(joiner, event->header.tgid);
+	struct thread *thread = thread_find(joiner, event->header.tgid);
 
 	ending_set(joiner, conn, event);
 	if (conn->kernel_ended) {

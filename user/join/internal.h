@@ -225,7 +225,9 @@ void wire_early_claim(struct joiner *joiner, struct conn *conn);
 void wire_early_expire(struct joiner *joiner);
 
 /* thread.c */
-struct thread *thread_get(struct joiner *joiner, uint32_t tgid);
+/* NULL: not one of the target's. A TCP event may be on anybody's CPU. */
+struct thread *thread_find(struct joiner *joiner, uint32_t tgid);
+struct thread *thread_get(struct joiner *joiner, uint32_t tgid); /* NULL: the table is full */
 void thread_free_all(struct joiner *joiner);
 void thread_code(struct joiner *joiner, const struct event *event);
 void thread_code_text(struct joiner *joiner, const struct event *event);

@@ -359,7 +359,7 @@ static void verdict_next(struct joiner *joiner, const struct event *event)
 
 	if (kind != EVENT_CLOSE && (kind < EVENT_SET_FD || kind > EVENT_CHECK_HOST))
 		return;
-	HASH_FIND(hh, joiner->threads, &event->header.tgid, sizeof(event->header.tgid), thread);
+	thread = thread_find(joiner, event->header.tgid);
 	if (thread && thread->judged_ssl)
 		verdict_settle(joiner, thread, event);
 }

@@ -179,7 +179,7 @@ static void verify_fill(const struct conn *conn, struct record *record)
 
 static void identity_fill(struct joiner *joiner, struct conn *conn, struct record *record)
 {
-	struct thread *thread = conn->tgid ? thread_get(joiner, conn->tgid) : NULL;
+	struct thread *thread = conn->tgid ? thread_find(joiner, conn->tgid) : NULL;
 
 	conn_id(conn, conn->records, record->id);
 	if (conn->records)

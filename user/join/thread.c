@@ -16,11 +16,18 @@
 /* A reason of libssl from here on is an alert received: the number and this. */
 enum { REASON_ALERT = 1000 };
 
-struct thread *thread_get(struct joiner *joiner, uint32_t tgid)
+struct thread *thread_find(struct joiner *joiner, uint32_t tgid)
 {
 	struct thread *thread;
 
 	HASH_FIND(hh, joiner->threads, &tgid, sizeof(tgid), thread);
+	return thread;
+}
+
+struct thread *thread_get(struct joiner *joiner, uint32_t tgid)
+{
+	struct thread *thread = thread_find(joiner, tgid);
+
 	if (thread || HASH_COUNT(joiner->threads) >= LIMIT_PROCESSES)
 		return thread;
 	thread = calloc(1, sizeof(*thread));
