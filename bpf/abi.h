@@ -209,7 +209,13 @@ struct event_signal {
 	__u32 reserved;
 };
 
-enum { ROLE_UNKNOWN = 0, ROLE_MASTER = 1, ROLE_WORKER = 2, ROLE_OTHER = 3 };
+enum {
+	ROLE_UNKNOWN = 0,
+	ROLE_MASTER = 1,
+	ROLE_WORKER = 2,
+	ROLE_OTHER = 3,
+	ROLE_LONE_WORKER = 4, /* it has siblings that are not traced, on the same listening sockets */
+};
 
 struct event_process {
 	__u32 role; /* ROLE_* */

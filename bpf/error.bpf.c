@@ -111,7 +111,7 @@ int BPF_KPROBE(err_peek_error_line_data_entry, __u64 file, __u64 line, __u64 dat
 }
 
 SEC("?uretprobe")
-int BPF_KRETPROBE(err_peek_error_data_exit)
+int BPF_KRETPROBE(err_peek_error_data_exit, __u64 code)
 {
 	struct process *process = process_current();
 	__u64 data = 0;
@@ -121,7 +121,8 @@ int BPF_KRETPROBE(err_peek_error_data_exit)
 		return 0;
 	bpf_probe_read_user(&data, sizeof(data), (const void *)process->data_out);
 	bpf_probe_read_user(&flags, sizeof(flags), (const void *)process->data_flags_out);
-	process->data = flags & ERR_TXT_STRING ? data : 0;
+	/* of an empty queue nothing is said: what stands there is of the code before, and freed */
+	process->data = code && flags & ERR_TXT_STRING ? data : 0;
 	process->data_out = 0;
 	return 0;
 }

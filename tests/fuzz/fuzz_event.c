@@ -75,8 +75,8 @@ static unsigned walk_errors(const struct record_error *errors, int count)
 /* total = hello_wait + pickup + crypto + peer_wait, where what was not measured counts as 0. */
 static void check_latency(const struct record_latency *latency)
 {
-	const int64_t parts[] = { latency->hello_wait_us, latency->pickup_us, latency->crypto_us,
-				  latency->peer_wait_us };
+	const int64_t parts[] = {latency->hello_wait_us, latency->pickup_us, latency->crypto_us,
+				 latency->peer_wait_us};
 	int64_t sum = 0;
 
 	for (int i = 0; i < 4; i++)
@@ -150,7 +150,7 @@ static void on_reload(void *arg, const struct joiner_reload *reload)
 static void on_worker_exit(void *arg, const struct joiner_worker_exit *exit)
 {
 	struct audience *audience = arg;
-	struct worker_exit_info info = { exit->time_ns, exit->pid, exit->signal, exit->pending };
+	struct worker_exit_info info = {exit->time_ns, exit->pid, exit->signal, exit->pending};
 
 	CHECK(audience->json->ops->worker_exit(audience->json, &info) == 0);
 	CHECK(audience->text->ops->worker_exit(audience->text, &info) == 0);
@@ -160,7 +160,7 @@ static void on_lost(void *arg, const char *where, uint64_t since_ns, uint64_t ev
 		    uint64_t handshakes)
 {
 	struct audience *audience = arg;
-	struct lost_info info = { where, since_ns, events, handshakes };
+	struct lost_info info = {where, since_ns, events, handshakes};
 
 	CHECK(events || handshakes);
 	CHECK(audience->json->ops->lost(audience->json, &info) == 0);
@@ -173,7 +173,8 @@ static void play(struct joiner *joiner, const uint8_t *data, size_t size)
 	uint64_t last_ns = 0;
 	size_t at = 0;
 
-	for (int count = 0; count < EVENTS_MAX && size - at >= sizeof(struct event_header); count++) {
+	for (int count = 0; count < EVENTS_MAX && size - at >= sizeof(struct event_header);
+	     count++) {
 		uint32_t length;
 		struct event *event;
 
@@ -220,13 +221,14 @@ static void check_printable(const char *text, size_t len)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct joiner_config config = { .realtime_offset_ns = 1700000000000000000 };
+	static const struct joiner_config config = {.realtime_offset_ns = 1700000000000000000};
 	char *json = NULL, *text = NULL;
 	size_t json_len = 0, text_len = 0;
-	FILE *json_out = open_memstream(&json, &json_len), *text_out = open_memstream(&text, &text_len);
-	struct audience audience = { .json = output_json_new(json_out),
-				     .text = output_text_new(text_out, 0, false) };
-	struct joiner_sink sink = { on_record, on_reload, on_worker_exit, on_lost, NULL, &audience };
+	FILE *json_out = open_memstream(&json, &json_len),
+	     *text_out = open_memstream(&text, &text_len);
+	struct audience audience = {.json = output_json_new(json_out),
+				    .text = output_text_new(text_out, 0, false)};
+	struct joiner_sink sink = {on_record, on_reload, on_worker_exit, on_lost, NULL, &audience};
 	struct joiner *joiner = joiner_new(&config, &sink);
 	struct joiner_counts counts;
 

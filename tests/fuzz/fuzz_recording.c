@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A file that claims to be a recording: opened, its header shown, its events read and anonymized. */
+/* A file that claims to be a recording: opened, its header shown, its events read and anonymized.
+ */
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -24,8 +25,8 @@ static size_t length(const char *text)
 
 static size_t walk_header(const struct recording_header *header)
 {
-	size_t sum = length(header->version) + length(header->nginx_version) +
-		     length(header->kernel);
+	size_t sum =
+		length(header->version) + length(header->nginx_version) + length(header->kernel);
 
 	for (int i = 0; i < header->library_count; i++) {
 		CHECK(header->libraries[i].path && header->libraries[i].flavour);
@@ -78,7 +79,7 @@ static void read_events(struct recording_reader *reader, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct recording_reader *reader = NULL;
-	struct failure why = { 0 };
+	struct failure why = {0};
 	FILE *file;
 
 	if (!size)

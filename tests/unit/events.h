@@ -34,8 +34,8 @@ static inline struct event *event_begin(union any_event *any, uint32_t kind, siz
 static inline struct event_tuple event_tuple_of(uint16_t remote_port, uint8_t host)
 {
 	return (struct event_tuple){
-		.local = { 192, 0, 2, 10 },
-		.remote = { 198, 51, 100, host },
+		.local = {192, 0, 2, 10},
+		.remote = {198, 51, 100, host},
 		.local_port = 443,
 		.remote_port = remote_port,
 		.family = AF_INET,
@@ -49,8 +49,8 @@ static inline struct event *event_wire_of(union any_event *any, uint64_t ts_ns, 
 					  const void *bytes, size_t len)
 {
 	size_t room = len > WIRE_SMALL ? WIRE_LARGE : WIRE_SMALL;
-	struct event *event = event_begin(any, EVENT_WIRE, sizeof(struct event_wire) + room, ts_ns,
-					  0, cookie);
+	struct event *event =
+		event_begin(any, EVENT_WIRE, sizeof(struct event_wire) + room, ts_ns, 0, cookie);
 
 	event->wire.offset = offset;
 	event->wire.len = (uint16_t)len;
@@ -64,9 +64,9 @@ static inline struct event *event_early_of(union any_event *any, uint64_t ts_ns,
 					   const struct event_tuple *tuple, uint32_t seq,
 					   uint8_t flags, const void *bytes, size_t len)
 {
-	struct event *event = event_begin(any, EVENT_WIRE_EARLY,
-					  sizeof(struct event_wire_early) + WIRE_LARGE, ts_ns, 0,
-					  cookie);
+	struct event *event =
+		event_begin(any, EVENT_WIRE_EARLY, sizeof(struct event_wire_early) + WIRE_LARGE,
+			    ts_ns, 0, cookie);
 
 	event->wire_early.tuple = *tuple;
 	event->wire_early.seq = seq;

@@ -12,8 +12,14 @@
 #include "unit/events.h"
 
 /* include/net/tcp_states.h */
-enum { TCP_STATE_ESTABLISHED = 1, TCP_STATE_SYN_SENT = 2, TCP_STATE_FIN_WAIT1 = 4,
-       TCP_STATE_CLOSE = 7, TCP_STATE_CLOSE_WAIT = 8, TCP_STATE_LAST_ACK = 9 };
+enum {
+	TCP_STATE_ESTABLISHED = 1,
+	TCP_STATE_SYN_SENT = 2,
+	TCP_STATE_FIN_WAIT1 = 4,
+	TCP_STATE_CLOSE = 7,
+	TCP_STATE_CLOSE_WAIT = 8,
+	TCP_STATE_LAST_ACK = 9
+};
 
 #define STAGE_MAX 64
 #define STAGE_OFFSET UINT64_C(1700000000000000000) /* CLOCK_REALTIME − CLOCK_MONOTONIC */
@@ -22,7 +28,7 @@ enum { TCP_STATE_ESTABLISHED = 1, TCP_STATE_SYN_SENT = 2, TCP_STATE_FIN_WAIT1 = 
 #define SECOND (1000 * MS)
 
 enum { MASTER = 100, WORKER = 101, OTHER_WORKER = 102, STRANGER = 9000 };
-enum { LISTENER = 10 }; /* its cookie */
+enum { LISTENER = 10 };						     /* its cookie */
 #define ERROR_ALERT(number) (UINT64_C(0x0a000000) + 1000 + (number)) /* OpenSSL 3 */
 #define ERROR_UNSUPPORTED_PROTOCOL UINT64_C(0x0a000102)
 
@@ -45,7 +51,7 @@ struct stage {
 	struct stage_loss losses[STAGE_MAX];
 	int loss_count;
 	uint16_t port; /* the next peer's */
-	FILE *seed; /* see stage_seed_open() */
+	FILE *seed;    /* see stage_seed_open() */
 	union any_event any;
 };
 
@@ -90,9 +96,10 @@ static inline void stage_on_lost(void *arg, const char *where, uint64_t since_ns
 	stage->losses[stage->loss_count++].handshakes = handshakes;
 }
 
-/* ---- acts -------------------------------------------------------------------------------------- */
+/* ---- acts ---------------------------------------------------------------------------- */
 
-/* With TLSWHY_SEEDS=DIRECTORY every test leaves its events there: seeds for the fuzzer of events. */
+/* With TLSWHY_SEEDS=DIRECTORY every test leaves its events there: seeds for the fuzzer of events.
+ */
 static inline FILE *stage_seed_open(void)
 {
 	const char *directory = getenv("TLSWHY_SEEDS");
@@ -140,8 +147,8 @@ static inline void stage_process(struct stage *stage, uint32_t tgid, uint32_t ro
 
 static inline void stage_listen(struct stage *stage, uint64_t cookie, uint16_t port)
 {
-	struct event *event = EVENT_OF(&stage->any, EVENT_LISTENER, listener, stage->now_ns, MASTER,
-				       cookie);
+	struct event *event =
+		EVENT_OF(&stage->any, EVENT_LISTENER, listener, stage->now_ns, MASTER, cookie);
 
 	event->listener.tuple.local_port = port;
 	event->listener.tuple.family = AF_INET;
@@ -151,8 +158,8 @@ static inline void stage_listen(struct stage *stage, uint64_t cookie, uint16_t p
 /* A master and a worker that listens on 443. */
 static inline struct stage *stage_new(void)
 {
-	static const struct joiner_config config = { .realtime_offset_ns = STAGE_OFFSET,
-						     .same_openssl = true };
+	static const struct joiner_config config = {.realtime_offset_ns = STAGE_OFFSET,
+						    .same_openssl = true};
 	struct stage *stage = calloc(1, sizeof(*stage));
 	struct joiner_sink sink = {
 		.record = stage_on_record,
@@ -185,8 +192,8 @@ static inline void stage_free(struct stage *stage)
 /* A client of `listener` is accepted; arrives on whatever task ran. */
 static inline void stage_open_on(struct stage *stage, uint64_t cookie, uint64_t listener)
 {
-	struct event *event = EVENT_OF(&stage->any, EVENT_OPEN, open, stage->now_ns, STRANGER,
-				       cookie);
+	struct event *event =
+		EVENT_OF(&stage->any, EVENT_OPEN, open, stage->now_ns, STRANGER, cookie);
 
 	event->open.tuple = event_tuple_of(stage->port++, 77);
 	event->open.listener_cookie = listener;
@@ -204,8 +211,8 @@ static inline void stage_open(struct stage *stage, uint64_t cookie)
 /* nginx's connection to an upstream is there, 300 µs after it was asked for. */
 static inline void stage_connected(struct stage *stage, uint64_t cookie)
 {
-	struct event *event = EVENT_OF(&stage->any, EVENT_OPEN, open, stage->now_ns, STRANGER,
-				       cookie);
+	struct event *event =
+		EVENT_OF(&stage->any, EVENT_OPEN, open, stage->now_ns, STRANGER, cookie);
 
 	event->open.tuple = event_tuple_of(8443, 200);
 	event->open.tuple.local_port = stage->port++;
@@ -246,7 +253,7 @@ static inline void stage_hello(struct stage *stage, uint64_t cookie)
 
 static inline void stage_alert_out(struct stage *stage, uint64_t cookie, uint8_t number)
 {
-	uint8_t record[] = { 21, 3, 3, 0, 2, 2, number };
+	uint8_t record[] = {21, 3, 3, 0, 2, 2, number};
 
 	stage_wire(stage, cookie, WIRE_OUT, 0, WIRE_START, record, sizeof(record));
 }
@@ -307,7 +314,8 @@ static inline void stage_verify(struct stage *stage, uint32_t kind, uint64_t ssl
 static inline void stage_close_of(struct stage *stage, uint32_t tgid, uint64_t cookie, int sk_err,
 				  uint8_t old_state, uint8_t new_state)
 {
-	struct event *event = EVENT_OF(&stage->any, EVENT_CLOSE, close, stage->now_ns, tgid, cookie);
+	struct event *event =
+		EVENT_OF(&stage->any, EVENT_CLOSE, close, stage->now_ns, tgid, cookie);
 
 	event->close.sk_err = sk_err;
 	event->close.old_state = old_state;
@@ -330,8 +338,8 @@ static inline void stage_reset(struct stage *stage, uint64_t cookie)
 
 static inline void stage_fin(struct stage *stage, uint64_t cookie)
 {
-	stage_play(stage, event_begin(&stage->any, EVENT_PEER_FIN, 0, stage->now_ns, STRANGER,
-				      cookie));
+	stage_play(stage,
+		   event_begin(&stage->any, EVENT_PEER_FIN, 0, stage->now_ns, STRANGER, cookie));
 }
 
 /* nginx closes what its peer has closed already. */

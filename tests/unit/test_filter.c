@@ -10,12 +10,12 @@ static struct record record;
 
 static void set_up(void)
 {
-	filter = (struct filter){ 0 };
+	filter = (struct filter){0};
 	memset(&record, 0, sizeof(record));
 	record.side = SIDE_CLIENT;
 	record.outcome = OUTCOME_FAILED;
-	record.peer = (struct endpoint){ AF_INET, { 198, 51, 100, 77 }, 40000 };
-	record.sni = (struct span){ (const uint8_t *)"Shop.example.org", 16 };
+	record.peer = (struct endpoint){AF_INET, {198, 51, 100, 77}, 40000};
+	record.sni = (struct span){(const uint8_t *)"Shop.example.org", 16};
 	record.cause.id = "no-shared-cipher";
 	record.tls.version = 0x0303;
 }
@@ -48,7 +48,7 @@ static bool passes(enum filter_field field, const char *value)
 
 static void refused(enum filter_field field, const char *value, const char *hint)
 {
-	struct failure why = { 0 };
+	struct failure why = {0};
 
 	cr_assert_eq(filter_add(&filter, field, value, &why), -1, "%s", value);
 	cr_assert_eq(why.exit_code, EXIT_USAGE);
@@ -99,7 +99,7 @@ Test(filter, sni)
 
 Test(filter, no_sni_is_the_empty_name)
 {
-	record.sni = (struct span){ NULL, 0 };
+	record.sni = (struct span){NULL, 0};
 	cr_assert(passes(FILTER_SNI, ""));
 	cr_assert(passes(FILTER_SNI, "*"));
 	cr_assert_not(passes(FILTER_SNI, "?*"));
@@ -111,13 +111,13 @@ Test(filter, sni_that_is_no_name)
 {
 	static uint8_t odd[60000];
 
-	record.sni = (struct span){ (const uint8_t *)"a\0b.test", 8 };
+	record.sni = (struct span){(const uint8_t *)"a\0b.test", 8};
 	cr_assert_not(passes(FILTER_SNI, "a"));
 	cr_assert(passes(FILTER_SNI, "a?b.test"));
-	record.sni = (struct span){ (const uint8_t *)"\xff\xfe.test", 7 };
+	record.sni = (struct span){(const uint8_t *)"\xff\xfe.test", 7};
 	cr_assert(passes(FILTER_SNI, "*.test"));
 	memset(odd, 'a', sizeof(odd));
-	record.sni = (struct span){ odd, sizeof(odd) };
+	record.sni = (struct span){odd, sizeof(odd)};
 	cr_assert(passes(FILTER_SNI, "a*"));
 	cr_assert_not(passes(FILTER_SNI, "*a*a*a*a*a*a*b"));
 }
@@ -143,7 +143,7 @@ Test(filter, peer)
 
 Test(filter, peer_ipv6)
 {
-	record.peer = (struct endpoint){ AF_INET6, { 0x20, 1, 0xd, 0xb8, 0, 1, [15] = 9 }, 40000 };
+	record.peer = (struct endpoint){AF_INET6, {0x20, 1, 0xd, 0xb8, 0, 1, [15] = 9}, 40000};
 	cr_assert(passes(FILTER_PEER, "2001:db8::/32"));
 	cr_assert(passes(FILTER_PEER, "2001:db8:1::9"));
 	cr_assert(passes(FILTER_PEER, "2001:db8:1::/127") == false);
@@ -154,7 +154,7 @@ Test(filter, peer_ipv6)
 
 Test(filter, peer_behind_a_proxy)
 {
-	record.proxied_peer = (struct endpoint){ AF_INET, { 203, 0, 113, 9 }, 50000 };
+	record.proxied_peer = (struct endpoint){AF_INET, {203, 0, 113, 9}, 50000};
 	cr_assert(passes(FILTER_PEER, "203.0.113.0/24"));
 	cr_assert(passes(FILTER_PEER, "198.51.100.0/24"));
 	cr_assert_not(passes(FILTER_PEER, "!203.0.113.0/24"));
@@ -162,7 +162,7 @@ Test(filter, peer_behind_a_proxy)
 
 Test(filter, peer_unknown)
 {
-	record.peer = (struct endpoint){ 0 };
+	record.peer = (struct endpoint){0};
 	cr_assert_not(passes(FILTER_PEER, "0.0.0.0/0"));
 	cr_assert(passes(FILTER_PEER, "!0.0.0.0/0"));
 }
@@ -170,10 +170,23 @@ Test(filter, peer_unknown)
 Test(filter, peer_mistakes)
 {
 	static const char *const wrong[] = {
-		"",	      "/",	      "/24",	       "198.51.100.0/",	  "198.51.100.0/33",
-		"1.2.3",      "1.2.3.4.5",    "198.51.100.0/-1", "198.51.100.0/ 24", "::/129",
-		"example.org", "1.2.3.4/24/8", "1.2.3.4/024x",  "!",		  "300.1.1.1",
-		"2001:db8::/48 ", "11111111111111111111111111111111111111111111111111111111",
+		"",
+		"/",
+		"/24",
+		"198.51.100.0/",
+		"198.51.100.0/33",
+		"1.2.3",
+		"1.2.3.4.5",
+		"198.51.100.0/-1",
+		"198.51.100.0/ 24",
+		"::/129",
+		"example.org",
+		"1.2.3.4/24/8",
+		"1.2.3.4/024x",
+		"!",
+		"300.1.1.1",
+		"2001:db8::/48 ",
+		"11111111111111111111111111111111111111111111111111111111",
 	};
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)

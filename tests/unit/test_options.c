@@ -22,7 +22,7 @@ TestSuite(options, .fini = tear_down);
 /* A command line without quotes; "" is written as @. */
 static int parse(const char *line)
 {
-	char *argv[WORDS_MAX] = { "tlswhy" };
+	char *argv[WORDS_MAX] = {"tlswhy"};
 	int argc = 1;
 
 	options_clear(&options);
@@ -156,8 +156,9 @@ Test(options, first_mistake)
 
 Test(options, durations)
 {
-	static const char *const wrong[] = { "0",   "-1",  "x",	  "1x",	 "@",	"inf",	   "nan", "0x10",
-					     "1e3", "1.2.3", ".", "0.0", "+1", "9999999999" };
+	static const char *const wrong[] = {"0",   "-1",  "x",	  "1x",	       "@",
+					    "inf", "nan", "0x10", "1e3",       "1.2.3",
+					    ".",   "0.0", "+1",	  "9999999999"};
 	char line[64];
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -172,7 +173,8 @@ Test(options, durations)
 
 Test(options, counts)
 {
-	static const char *const wrong[] = { "0", "-1", "x", "1x", "@", "+1", "1.5", "99999999999999999999" };
+	static const char *const wrong[] = {"0", "-1", "x",   "1x",
+					    "@", "+1", "1.5", "99999999999999999999"};
 	char line[64];
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -185,9 +187,21 @@ Test(options, counts)
 
 Test(options, ring_sizes)
 {
-	static const char *const wrong[] = { "0",    "1",   "5000", "64KK", "64G", "K",	 "@", "-4096",
-					     "3M", "2048M", "0K", "64 K", "1k", "18446744073709551616",
-					     "17592186044416M" };
+	static const char *const wrong[] = {"0",
+					    "1",
+					    "5000",
+					    "64KK",
+					    "64G",
+					    "K",
+					    "@",
+					    "-4096",
+					    "3M",
+					    "2048M",
+					    "0K",
+					    "64 K",
+					    "1k",
+					    "18446744073709551616",
+					    "17592186044416M"};
 	char line[64];
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -267,8 +281,8 @@ Test(options, help_lists_what_is_taken)
 			char name[32];
 
 			snprintf(name, sizeof(name), " --%s ", option_rows[i].name);
-			cr_assert_eq(strstr(list, name) != NULL, taken, "%s: %s", command_name(command),
-				     name);
+			cr_assert_eq(strstr(list, name) != NULL, taken, "%s: %s",
+				     command_name(command), name);
 		}
 	}
 }
@@ -287,7 +301,8 @@ Test(options, help_fits_a_terminal)
 		const char *text = help_of(command);
 
 		for (const char *line = text; *line; line += strcspn(line, "\n") + 1)
-			cr_assert_leq(strcspn(line, "\n"), 100, "%.*s", (int)strcspn(line, "\n"), line);
+			cr_assert_leq(strcspn(line, "\n"), 100, "%.*s", (int)strcspn(line, "\n"),
+				      line);
 	}
 }
 

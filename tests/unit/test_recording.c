@@ -12,11 +12,11 @@
 #include "unit/events.h"
 
 static const struct recording_library libraries[] = {
-	{ "/usr/lib/libssl.so.3", "b0a1", "OpenSSL 3.0" },
-	{ "/odd\nplace\\libcrypto.so", NULL, "OpenSSL 3.0" },
+	{"/usr/lib/libssl.so.3", "b0a1", "OpenSSL 3.0"},
+	{"/odd\nplace\\libcrypto.so", NULL, "OpenSSL 3.0"},
 };
-static const char *const probes[] = { "SSL_do_handshake", "SSL_set_fd" };
-static const char *const missing[] = { "error.text" };
+static const char *const probes[] = {"SSL_do_handshake", "SSL_set_fd"};
+static const char *const missing[] = {"error.text"};
 
 static const struct recording_header header = {
 	.realtime_offset_ns = INT64_C(-1234567890123456789),
@@ -71,10 +71,11 @@ static struct event *event_of_kind(union any_event *any, uint32_t kind)
 
 	switch (kind) {
 	case EVENT_WIRE:
-		return event_wire_of(any, 1000 + kind, 9, WIRE_IN, 0, WIRE_START, "\x16\x03\x01", 3);
+		return event_wire_of(any, 1000 + kind, 9, WIRE_IN, 0, WIRE_START, "\x16\x03\x01",
+				     3);
 	case EVENT_WIRE_EARLY:
-		return event_early_of(any, 1000 + kind, 9, &tuple, 555, WIRE_START, "\x16\x03\x01\x02\x01",
-				      5);
+		return event_early_of(any, 1000 + kind, 9, &tuple, 555, WIRE_START,
+				      "\x16\x03\x01\x02\x01", 5);
 	case EVENT_ERROR_TEXT:
 		event = EVENT_OF(any, kind, error_text, 1000 + kind, 5, 0);
 		event->error_text.text_len = 5;
@@ -234,7 +235,9 @@ Test(recording, many_events)
 		size_t len = 1 + i * 7919 % WIRE_LARGE;
 
 		memset(bytes, (int)i, len);
-		cr_assert_eq(recording_write(writer, event_wire_of(&any, i, i, WIRE_OUT, i, 0, bytes, len)), 0);
+		cr_assert_eq(recording_write(writer,
+					     event_wire_of(&any, i, i, WIRE_OUT, i, 0, bytes, len)),
+			     0);
 	}
 	cr_assert_eq(recording_writer_close(writer), 0);
 	cr_assert_eq(recording_open(&reader, place.path, &why), 0, "%s", why.message);
@@ -272,7 +275,8 @@ Test(recording, cut_at_every_byte)
 	for (size_t cut = 1; cut < len; cut++) {
 		uint8_t *part = malloc(cut);
 
-		memcpy(part, bytes, cut); /* exactly as long as it is: a sanitizer sees one byte more */
+		memcpy(part, bytes,
+		       cut); /* exactly as long as it is: a sanitizer sees one byte more */
 		reader = open_bytes(part, cut, &why);
 		cr_assert_eq(reader != NULL, cut >= header_len, "cut at %zu", cut);
 		if (!reader) {
@@ -333,7 +337,8 @@ Test(recording, mutations)
 		recording_close(reader);
 	}
 	cr_assert_eq(refused + corrupt + clean, 10000);
-	cr_assert(refused > 100 && corrupt > 100 && clean > 100, "%d %d %d", refused, corrupt, clean);
+	cr_assert(refused > 100 && corrupt > 100 && clean > 100, "%d %d %d", refused, corrupt,
+		  clean);
 	free(copy);
 	free(bytes);
 	place_remove(&place);
@@ -350,7 +355,8 @@ Test(recording, unknown_kinds_are_skipped)
 
 	place_make(&place);
 	cr_assert_eq(recording_create(&writer, place.path, &header, false), 0);
-	cr_assert_eq(recording_write(writer, EVENT_OF(&any, EVENT_KIND_MAX + 7, signal, 1, 1, 1)), 0);
+	cr_assert_eq(recording_write(writer, EVENT_OF(&any, EVENT_KIND_MAX + 7, signal, 1, 1, 1)),
+		     0);
 	cr_assert_eq(recording_write(writer, EVENT_OF(&any, EVENT_PEER_FIN, signal, 2, 1, 1)), 0);
 	cr_assert_eq(recording_write(writer, EVENT_OF(&any, EVENT_KIND_MAX, lost, 3, 1, 1)), 0);
 	cr_assert_eq(recording_writer_close(writer), 0);
@@ -371,7 +377,10 @@ Test(recording, events_that_lie_askew)
 	struct failure why;
 	uint8_t file[4096];
 	struct layout_preamble preamble = {
-		.magic = LAYOUT_MAGIC, .byte_order = LAYOUT_BYTE_ORDER, .format = LAYOUT_FORMAT, .facts_len = 8,
+		.magic = LAYOUT_MAGIC,
+		.byte_order = LAYOUT_BYTE_ORDER,
+		.format = LAYOUT_FORMAT,
+		.facts_len = 8,
 	};
 	size_t len = 0;
 
@@ -399,7 +408,7 @@ Test(recording, events_that_lie_askew)
 
 static void assert_refused(const void *bytes, size_t len, const char *because)
 {
-	struct failure why = { 0 };
+	struct failure why = {0};
 
 	cr_assert_null(open_bytes(bytes, len, &why));
 	cr_assert_eq(why.exit_code, EXIT_RUNTIME);
@@ -530,10 +539,11 @@ Test(recording, tails_are_not_written)
 	place_remove(&place);
 }
 
-/* ---- anonymize --------------------------------------------------------------------------------- */
+/* ---- anonymize ----------------------------------------------------------------------- */
 
-static const uint8_t peer6[16] = { 0x20, 1, 0xd, 0xb8, 0xaa, 0xbb, 0xcc, 0xdd, 1, 2, 3, 4, 5, 6, 7, 8 };
-static const uint8_t mapped[16] = { [10] = 0xff, 0xff, 198, 51, 100, 77 };
+static const uint8_t peer6[16] = {0x20, 1, 0xd, 0xb8, 0xaa, 0xbb, 0xcc, 0xdd,
+				  1,	2, 3,	4,    5,    6,	  7,	8};
+static const uint8_t mapped[16] = {[10] = 0xff, 0xff, 198, 51, 100, 77};
 
 /* The tuple of an event that has one. */
 static struct event_tuple *tuple_of(struct event *event)
@@ -552,14 +562,14 @@ static struct event_tuple *tuple_of(struct event *event)
 
 Test(recording, anonymize_cuts_the_peer)
 {
-	static const uint32_t kinds[] = { EVENT_LISTENER, EVENT_OPEN, EVENT_CLOSE, EVENT_WIRE_EARLY };
-	static const uint8_t local[4] = { 192, 0, 2, 10 }, cut4[4] = { 198, 51, 100, 0 };
+	static const uint32_t kinds[] = {EVENT_LISTENER, EVENT_OPEN, EVENT_CLOSE, EVENT_WIRE_EARLY};
+	static const uint8_t local[4] = {192, 0, 2, 10}, cut4[4] = {198, 51, 100, 0};
 	union any_event any;
 
 	for (size_t i = 0; i < 4; i++) {
 		struct event *event = event_of_kind(&any, kinds[i]);
 		struct event_tuple *tuple = tuple_of(event);
-		uint8_t cut[16] = { 0 };
+		uint8_t cut[16] = {0};
 
 		anonymize_event(event);
 		cr_assert_arr_eq(tuple->remote, cut4, 4);
@@ -593,14 +603,18 @@ Test(recording, anonymize_cuts_proxy_headers)
 
 	place_make(&place);
 	cr_assert_eq(recording_create(&writer, place.path, &header, true), 0);
-	cr_assert_eq(recording_write(writer, event_wire_of(&any, 1, 1, WIRE_IN, 0, WIRE_PROXY, proxy, strlen(proxy))), 0);
+	cr_assert_eq(recording_write(writer, event_wire_of(&any, 1, 1, WIRE_IN, 0, WIRE_PROXY,
+							   proxy, strlen(proxy))),
+		     0);
 	cr_assert_eq(any.event.wire.bytes[21], '9', "what is given is not changed");
-	cr_assert_eq(recording_write(writer, event_early_of(&any, 1, 1, &tuple, 7, WIRE_PROXY, proxy, strlen(proxy))), 0);
+	cr_assert_eq(recording_write(writer, event_early_of(&any, 1, 1, &tuple, 7, WIRE_PROXY,
+							    proxy, strlen(proxy))),
+		     0);
 	cr_assert_eq(recording_writer_close(writer), 0);
 	bytes = place_read(&place, &len);
 	cr_assert(memmem(bytes, len, "PROXY TCP4 203.0.113.0", 22));
 	cr_assert_null(memmem(bytes, len, "203.0.113.9", 11));
-	cr_assert_null(memmem(bytes, len, (uint8_t[]){ 198, 51, 100, 77 }, 4));
+	cr_assert_null(memmem(bytes, len, (uint8_t[]){198, 51, 100, 77}, 4));
 	free(bytes);
 	place_remove(&place);
 }

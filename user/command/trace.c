@@ -229,7 +229,7 @@ static void loop_turn(struct trace *trace)
 	struct epoll_event events[4];
 	struct signalfd_siginfo signal_info;
 	bool tick = false;
-	uint64_t expired;
+	uint64_t expired, now_ns;
 	int count = epoll_wait(trace->epoll, events, 4, -1);
 
 	for (int i = 0; i < count; i++) {
@@ -242,13 +242,14 @@ static void loop_turn(struct trace *trace)
 	}
 	if (!trace->session)
 		return;
+	now_ns = clock_ns(CLOCK_MONOTONIC);
 	session_read(trace->session);
 	if (trace->pipeline.text_wanted) {
 		trace->pipeline.text_wanted = false;
 		session_want_texts(trace->session);
 	}
 	if (tick)
-		pipeline_advance(&trace->pipeline, clock_ns(CLOCK_MONOTONIC));
+		pipeline_advance(&trace->pipeline, now_ns);
 }
 
 static bool over(const struct trace *trace)

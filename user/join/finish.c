@@ -106,6 +106,14 @@ void finish_silent(struct joiner *joiner, struct conn *conn)
 	conn_free(joiner, conn);
 }
 
+/* Another process accepted it: one that is not traced, or that does TLS without our OpenSSL. */
+static bool of_others(const struct joiner *joiner, const struct conn *conn)
+{
+	if (conn->hs && conn->hs->server_hello_seen)
+		return true;
+	return joiner->siblings && !conn->tgid;
+}
+
 /* An end without any SSL: a record where TLS is spoken, kept where that is not known yet. */
 static void silent_ended(struct joiner *joiner, struct conn *conn)
 {
@@ -119,7 +127,7 @@ static void silent_ended(struct joiner *joiner, struct conn *conn)
 		tls = upstream_known(joiner, &conn->tuple);
 	} else {
 		group = listener_group_of(joiner, conn);
-		dialogue = !conn->opened || conn->local_spoke_first; /* no STARTTLS came */
+		dialogue = !conn->opened || conn->local_spoke_first || of_others(joiner, conn);
 		tls = group && group->does_tls;
 	}
 	if (dialogue) {

@@ -185,6 +185,7 @@ struct joiner {
 	struct conn_list silent; /* ended without an SSL; no longer by cookie */
 	struct binding *bindings;
 	struct thread *threads;
+	bool siblings; /* workers that are not traced share the listening sockets */
 	struct listener *listeners;
 	struct listener_group *groups;
 	struct early *early;

@@ -364,13 +364,17 @@ static void verdict_next(struct joiner *joiner, const struct event *event)
 		verdict_settle(joiner, thread, event);
 }
 
+static bool drives_clock(uint32_t kind)
+{
+	return kind != EVENT_LOST && kind != EVENT_PROCESS && kind != EVENT_LISTENER;
+}
+
 void joiner_event(struct joiner *joiner, const struct event *event)
 {
-	uint64_t ts_ns = event->header.ts_ns;
-
-	/* the ring's order is causal, its times may differ by what a CPU was interrupted for */
-	if (ts_ns > joiner->now_ns)
-		joiner->now_ns = ts_ns;
+	/* the ring's order is causal, its times may differ by what a CPU was interrupted for; what
+	 * user space adds comes between events that are older, and must not run their deadlines */
+	if (event->header.ts_ns > joiner->now_ns && drives_clock(event->header.kind))
+		joiner->now_ns = event->header.ts_ns;
 	if (joiner->now_ns - joiner->advanced_ns >= ADVANCE_NS)
 		joiner_advance(joiner, joiner->now_ns);
 	verdict_next(joiner, event);

@@ -61,7 +61,8 @@ void joiner_free(struct joiner *joiner); /* NULL-safe; writes nothing */
 /* One event; `event` was judged by event_check(). Its time may run deadlines first. */
 void joiner_event(struct joiner *joiner, const struct event *event);
 
-/* Time passes (CLOCK_MONOTONIC) without an event. */
+/* Time passes (CLOCK_MONOTONIC). Every event before `now_ns` was given: take the time, then read the
+ * ring, then call this. */
 void joiner_advance(struct joiner *joiner, uint64_t now_ns);
 
 /* The run ends: what was held is written, what still shakes hands is pending. */

@@ -39,10 +39,6 @@
  * be off its CPU for 10 ms between the two. */
 #define CODE_FRESH_NS (25 * MS_NS)
 
-/* And right after the call that failed: what comes later is another connection's, unless it is the
- * one that is closed. */
-#define CODE_DRAINED_NS (MS_NS / 2)
-
 /* A record is not held longer than this after its handshake ended. */
 #define HOLD_MAX_NS (1000 * MS_NS)
 /* The least an upstream's refusal is waited for: its answer needs a round trip, and scheduling. */

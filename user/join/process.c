@@ -114,6 +114,10 @@ void process_event(struct joiner *joiner, const struct event *event)
 		if (thread->role == event->process.role)
 			break;
 		thread->role = event->process.role;
+		if (thread->role == ROLE_LONE_WORKER) {
+			thread->role = ROLE_WORKER;
+			joiner->siblings = true;
+		}
 		thread->shown_pid = event->process.shown_pid;
 		if (thread->role == ROLE_WORKER)
 			reload_worker(joiner, thread);

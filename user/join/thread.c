@@ -95,8 +95,8 @@ static struct conn *last_failed(struct joiner *joiner, const struct thread *thre
 {
 	struct conn *conn = conn_find(joiner, thread->last_cookie);
 
-	/* libssl threw a session away since: an alert was read outside any call, by SSL_read of
-	 * another connection (ssl3_read_bytes) */
+	/* libssl threw a session away since: what went wrong then was no handshake, but an SSL_read or
+	 * SSL_write of another connection (ssl3_read_bytes, ssl3_send_alert do so on a fatal alert) */
 	if (!conn || thread->session_removed || conn->phase == PHASE_WRITTEN || !conn->hs)
 		return NULL;
 	return conn->hs->last_failed && thread->codes.at[0].ts_ns >= conn->hs->last_return_ns ?
@@ -139,7 +139,7 @@ static struct conn *closed_owner(struct joiner *joiner, const struct thread *thr
 	if (last == closing)
 		return closing; /* however long a loaded host took between the two */
 	if (last && last->kernel_ended &&
-	    thread->codes.at[0].ts_ns - last->hs->last_return_ns <= CODE_DRAINED_NS)
+	    thread->codes.at[0].ts_ns - last->hs->last_return_ns <= CODE_FRESH_NS)
 		return last;
 	return ts_ns - thread->codes.at[0].ts_ns <= CODE_FRESH_NS ? closing : NULL;
 }

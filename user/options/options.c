@@ -14,11 +14,12 @@ struct parser {
 	struct options *options;
 	struct failure *why;
 	bool failed; /* *why has the first failure */
-	bool named; /* the command was written out */
+	bool named;  /* the command was written out */
 };
 
 /* The first failure is told; a --help behind it is still found. */
-static void __attribute__((format(printf, 2, 3))) fail(struct parser *parser, const char *format, ...)
+static void __attribute__((format(printf, 2, 3)))
+fail(struct parser *parser, const char *format, ...)
 {
 	char text[512];
 	va_list args;
@@ -83,7 +84,7 @@ static void take_mistake(struct parser *parser, int result, const char *word)
 
 static void walk(struct parser *parser, int argc, char **argv)
 {
-	struct option known[OPTION_ROWS_MAX + 1] = { 0 };
+	struct option known[OPTION_ROWS_MAX + 1] = {0};
 	char letters[2 * OPTION_ROWS_MAX + 3] = "-:"; /* in order; ':' for a missing value */
 	char *end = letters + 2;
 	int result;
@@ -136,9 +137,9 @@ static void check_whole(struct parser *parser)
 
 int options_parse(struct options *options, int argc, char **argv, struct failure *why)
 {
-	struct parser parser = { .options = options, .why = why };
+	struct parser parser = {.options = options, .why = why};
 
-	*options = (struct options){ .command = COMMAND_TRACE };
+	*options = (struct options){.command = COMMAND_TRACE};
 	if (argc < 2) {
 		fail(&parser, "nothing to do: give -p with nginx's pid");
 		return -1;

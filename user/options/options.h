@@ -11,7 +11,7 @@
 #include "output/filter.h"
 
 enum command {
-	COMMAND_NONE, /* only with help or version */
+	COMMAND_NONE,  /* only with help or version */
 	COMMAND_TRACE, /* also what `tlswhy -p PID` means */
 	COMMAND_REPLAY,
 	COMMAND_CHECK,
@@ -25,12 +25,12 @@ struct options {
 	enum command command;
 	bool help, version; /* nothing else was checked then */
 	const char *target; /* -p: a pid or a pid file; NULL only for check */
-	const char *file; /* replay's recording */
+	const char *file;   /* replay's recording */
 	enum format format;
 	struct filter filter;
 	double duration_s; /* 0: no end */
-	uint64_t count; /* 0: no end */
-	const char *save; /* NULL: no recording */
+	uint64_t count;	   /* 0: no end */
+	const char *save;  /* NULL: no recording */
 	bool follow;
 	bool anonymize;
 	uint32_t ring_size; /* bytes; 0: the default */

@@ -13,54 +13,63 @@
 #define DURATION_MAX_S 1e9
 
 const struct command_row command_rows[COMMAND_COUNT] = {
-	[COMMAND_NONE] = {
-		.usage = "tlswhy -p PID\n"
-			 "tlswhy COMMAND [OPTION]...\n",
-		.purpose = "says why TLS handshakes fail in a running nginx",
-		.examples = "every connection of the nginx whose master is 1234, as it ends\n"
-			    "tlswhy trace -p 1234\n"
-			    "only what failed, as JSON\n"
-			    "tlswhy trace -p /run/nginx.pid --failed -o json\n"
-			    "keep what happens for a minute, look at it later\n"
-			    "tlswhy trace -p 1234 -d 60 --save handshakes.rec\n"
-			    "tlswhy replay handshakes.rec --failed\n"
-			    "can this machine be traced, and this nginx\n"
-			    "tlswhy check -p 1234\n",
-	},
-	[COMMAND_TRACE] = {
-		.name = "trace",
-		.usage = "tlswhy trace -p PID|FILE [OPTION]...\n",
-		.purpose = "one record for each connection of a running nginx",
-		.examples = "all workers of a master, now and after a reload\n"
-			    "tlswhy trace -p 1234\n"
-			    "failures of one name, without health checks\n"
-			    "tlswhy trace -p 1234 -f --sni '*.example.org' --peer '!10.0.0.0/8'\n"
-			    "all that has to do with certificates\n"
-			    "tlswhy trace -p 1234 --cause '*certificate*'\n"
-			    "who still speaks old versions\n"
-			    "tlswhy trace -p 1234 --tls-version TLSv1 --tls-version TLSv1.1\n"
-			    "the next hundred failures, for a script\n"
-			    "tlswhy trace -p 1234 --failed -n 100 -o json > failures.json\n",
-	},
-	[COMMAND_REPLAY] = {
-		.name = "replay",
-		.usage = "tlswhy replay FILE [OPTION]...\n",
-		.purpose = "the records of a recording, without root and without nginx",
-		.examples = "record on one machine, look on another\n"
-			    "tlswhy trace -p 1234 -d 60 --anonymize --save handshakes.rec\n"
-			    "tlswhy replay handshakes.rec\n"
-			    "what upstreams refused\n"
-			    "tlswhy replay handshakes.rec --side upstream --failed -o json\n",
-	},
-	[COMMAND_CHECK] = {
-		.name = "check",
-		.usage = "tlswhy check [-p PID|FILE]\n",
-		.purpose = "can this host and that nginx be traced, and what to do where not",
-		.examples = "the host alone\n"
-			    "tlswhy check\n"
-			    "the host and one nginx with its OpenSSL\n"
-			    "tlswhy check -p 1234\n",
-	},
+	[COMMAND_NONE] =
+		{
+			.usage = "tlswhy -p PID\n"
+				 "tlswhy COMMAND [OPTION]...\n",
+			.purpose = "says why TLS handshakes fail in a running nginx",
+			.examples =
+				"every connection of the nginx whose master is 1234, as it ends\n"
+				"tlswhy trace -p 1234\n"
+				"only what failed, as JSON\n"
+				"tlswhy trace -p /run/nginx.pid --failed -o json\n"
+				"keep what happens for a minute, look at it later\n"
+				"tlswhy trace -p 1234 -d 60 --save handshakes.rec\n"
+				"tlswhy replay handshakes.rec --failed\n"
+				"can this machine be traced, and this nginx\n"
+				"tlswhy check -p 1234\n",
+		},
+	[COMMAND_TRACE] =
+		{
+			.name = "trace",
+			.usage = "tlswhy trace -p PID|FILE [OPTION]...\n",
+			.purpose = "one record for each connection of a running nginx",
+			.examples =
+				"all workers of a master, now and after a reload\n"
+				"tlswhy trace -p 1234\n"
+				"failures of one name, without health checks\n"
+				"tlswhy trace -p 1234 -f --sni '*.example.org' --peer "
+				"'!10.0.0.0/8'\n"
+				"all that has to do with certificates\n"
+				"tlswhy trace -p 1234 --cause '*certificate*'\n"
+				"who still speaks old versions\n"
+				"tlswhy trace -p 1234 --tls-version TLSv1 --tls-version TLSv1.1\n"
+				"the next hundred failures, for a script\n"
+				"tlswhy trace -p 1234 --failed -n 100 -o json > failures.json\n",
+		},
+	[COMMAND_REPLAY] =
+		{
+			.name = "replay",
+			.usage = "tlswhy replay FILE [OPTION]...\n",
+			.purpose = "the records of a recording, without root and without nginx",
+			.examples =
+				"record on one machine, look on another\n"
+				"tlswhy trace -p 1234 -d 60 --anonymize --save handshakes.rec\n"
+				"tlswhy replay handshakes.rec\n"
+				"what upstreams refused\n"
+				"tlswhy replay handshakes.rec --side upstream --failed -o json\n",
+		},
+	[COMMAND_CHECK] =
+		{
+			.name = "check",
+			.usage = "tlswhy check [-p PID|FILE]\n",
+			.purpose =
+				"can this host and that nginx be traced, and what to do where not",
+			.examples = "the host alone\n"
+				    "tlswhy check\n"
+				    "the host and one nginx with its OpenSSL\n"
+				    "tlswhy check -p 1234\n",
+		},
 };
 
 static int take_help(struct options *options, const char *value, struct failure *why)
@@ -128,9 +137,9 @@ static int take_output(struct options *options, const char *value, struct failur
 	else if (!strcmp(value, "json"))
 		options->format = FORMAT_JSON;
 	else
-		return failure_set(why, EXIT_USAGE,
-				   "--output %s: no such format: use text or json; see tlswhy --help",
-				   value);
+		return failure_set(
+			why, EXIT_USAGE,
+			"--output %s: no such format: use text or json; see tlswhy --help", value);
 	return 0;
 }
 
@@ -143,9 +152,9 @@ static int take_duration(struct options *options, const char *value, struct fail
 	if (*value && !value[strspn(value, "0123456789.")])
 		seconds = strtod(value, &end);
 	if (!end || *end || !isfinite(seconds) || seconds <= 0 || seconds > DURATION_MAX_S)
-		return failure_set(why, EXIT_USAGE,
-				   "--duration %s: not a number of seconds above 0; see tlswhy --help",
-				   value);
+		return failure_set(
+			why, EXIT_USAGE,
+			"--duration %s: not a number of seconds above 0; see tlswhy --help", value);
 	options->duration_s = seconds;
 	return 0;
 }
@@ -190,16 +199,17 @@ static int take_ring_size(struct options *options, const char *value, struct fai
 	if (shift)
 		end++;
 	if (*end || size > RING_MAX >> shift || (size <<= shift) < page || size & (size - 1))
-		return failure_set(why, EXIT_USAGE,
-				   "--ring-size %s: not a power of two from %llu bytes to 1024M; see "
-				   "tlswhy --help",
-				   value, (unsigned long long)page);
+		return failure_set(
+			why, EXIT_USAGE,
+			"--ring-size %s: not a power of two from %llu bytes to 1024M; see "
+			"tlswhy --help",
+			value, (unsigned long long)page);
 	options->ring_size = (uint32_t)size;
 	return 0;
 }
 
 #define TAKE_FILTER(function, field)                                                               \
-	static int function(struct options *options, const char *value, struct failure *why)      \
+	static int function(struct options *options, const char *value, struct failure *why)       \
 	{                                                                                          \
 		return filter_add(&options->filter, field, value, why);                            \
 	}
@@ -217,33 +227,33 @@ TAKE_FILTER(take_tls_version, FILTER_TLS_VERSION)
 #define ALL (RECORDS | CHECK)
 
 const struct option_row option_rows[] = {
-	{ 'p', "pid", "PID|FILE", TRACE | CHECK, take_pid,
-	  "an nginx master with all its workers, or one worker alone;\n"
-	  "a pid file such as /run/nginx.pid will do" },
-	{ 'o', "output", "FORMAT", RECORDS, take_output,
-	  "text (on a terminal) or json, one object a line (elsewhere)" },
-	{ 'f', "failed", NULL, RECORDS, take_failed, "no established connections" },
-	{ 's', "side", "SIDE", RECORDS, take_side,
-	  "client (who connects to nginx) or upstream (whom nginx connects to)" },
-	{ 0, "sni", "[!]GLOB", RECORDS, take_sni,
-	  "the name the ClientHello asks for; none is the empty name" },
-	{ 0, "peer", "[!]CIDR", RECORDS, take_peer,
-	  "the other end's network, or the address that a PROXY header names" },
-	{ 0, "cause", "[!]GLOB", RECORDS, take_cause, "the id of the cause" },
-	{ 0, "outcome", "[!]NAME", RECORDS, take_outcome,
-	  "established, failed, aborted, timed_out or rejected" },
-	{ 0, "tls-version", "[!]NAME", RECORDS, take_tls_version,
-	  "the negotiated version: TLSv1.3, TLSv1.2, TLSv1.1, TLSv1 or SSLv3" },
-	{ 'd', "duration", "SECONDS", TRACE, take_duration, "stop after this time" },
-	{ 'n', "count", "N", RECORDS, take_count, "stop after N connections were written" },
-	{ 0, "save", "FILE", TRACE, take_save, "keep the raw events for tlswhy replay" },
-	{ 0, "anonymize", NULL, RECORDS, take_anonymize,
-	  "cut peers' addresses to /24 and /48, in what is saved too" },
-	{ 'F', "follow", NULL, TRACE, take_follow, "when nginx ends, wait for the next one" },
-	{ 0, "ring-size", "BYTES", TRACE, take_ring_size,
-	  "of the kernel's buffer: a power of two, K or M may follow" },
-	{ 'h', "help", NULL, ALL, take_help, "this" },
-	{ 'V', "version", NULL, ALL, take_version, "the version of tlswhy" },
+	{'p', "pid", "PID|FILE", TRACE | CHECK, take_pid,
+	 "an nginx master with all its workers, or one worker alone;\n"
+	 "a pid file such as /run/nginx.pid will do"},
+	{'o', "output", "FORMAT", RECORDS, take_output,
+	 "text (on a terminal) or json, one object a line (elsewhere)"},
+	{'f', "failed", NULL, RECORDS, take_failed, "no established connections"},
+	{'s', "side", "SIDE", RECORDS, take_side,
+	 "client (who connects to nginx) or upstream (whom nginx connects to)"},
+	{0, "sni", "[!]GLOB", RECORDS, take_sni,
+	 "the name the ClientHello asks for; none is the empty name"},
+	{0, "peer", "[!]CIDR", RECORDS, take_peer,
+	 "the other end's network, or the address that a PROXY header names"},
+	{0, "cause", "[!]GLOB", RECORDS, take_cause, "the id of the cause"},
+	{0, "outcome", "[!]NAME", RECORDS, take_outcome,
+	 "established, failed, aborted, timed_out or rejected"},
+	{0, "tls-version", "[!]NAME", RECORDS, take_tls_version,
+	 "the negotiated version: TLSv1.3, TLSv1.2, TLSv1.1, TLSv1 or SSLv3"},
+	{'d', "duration", "SECONDS", TRACE, take_duration, "stop after this time"},
+	{'n', "count", "N", RECORDS, take_count, "stop after N connections were written"},
+	{0, "save", "FILE", TRACE, take_save, "keep the raw events for tlswhy replay"},
+	{0, "anonymize", NULL, RECORDS, take_anonymize,
+	 "cut peers' addresses to /24 and /48, in what is saved too"},
+	{'F', "follow", NULL, TRACE, take_follow, "when nginx ends, wait for the next one"},
+	{0, "ring-size", "BYTES", TRACE, take_ring_size,
+	 "of the kernel's buffer: a power of two, K or M may follow"},
+	{'h', "help", NULL, ALL, take_help, "this"},
+	{'V', "version", NULL, ALL, take_version, "the version of tlswhy"},
 };
 
 const int option_row_count = sizeof(option_rows) / sizeof(option_rows[0]);

@@ -20,7 +20,7 @@ struct option_row {
 	char letter; /* 0: none */
 	const char *name;
 	const char *argument; /* NULL: takes none */
-	unsigned commands; /* COMMAND_BIT of those that take it */
+	unsigned commands;    /* COMMAND_BIT of those that take it */
 	int (*take)(struct options *options, const char *value, struct failure *why);
 	const char *help; /* lines */
 };

@@ -40,7 +40,7 @@ static int parse_outcome(struct filter_rule *rule, const char *value, struct fai
 
 static int parse_version(struct filter_rule *rule, const char *value, struct failure *why)
 {
-	static const uint16_t versions[] = { 0x0304, 0x0303, 0x0302, 0x0301, 0x0300 };
+	static const uint16_t versions[] = {0x0304, 0x0303, 0x0302, 0x0301, 0x0300};
 
 	for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
 		if (!strcasecmp(value, name_version(versions[i]))) {
@@ -48,10 +48,11 @@ static int parse_version(struct filter_rule *rule, const char *value, struct fai
 			return 0;
 		}
 	}
-	return failure_set(why, EXIT_USAGE,
-			   "--tls-version %s: no such version; use TLSv1.3, TLSv1.2, TLSv1.1, TLSv1 "
-			   "or SSLv3",
-			   value);
+	return failure_set(
+		why, EXIT_USAGE,
+		"--tls-version %s: no such version; use TLSv1.3, TLSv1.2, TLSv1.1, TLSv1 "
+		"or SSLv3",
+		value);
 }
 
 /* Decimal digits alone, up to max: −1 otherwise. */
@@ -74,7 +75,7 @@ static int parse_prefix(const char *text, int max)
 /* Records show IPv4-mapped addresses as IPv4: so do rules. */
 static void unmap(struct filter_rule *rule)
 {
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 
 	if (rule->network.family != AF_INET6 || rule->network.prefix_len < 96 ||
 	    memcmp(rule->network.address, mapped, sizeof(mapped)))
@@ -105,10 +106,11 @@ static int parse_network(struct filter_rule *rule, const char *value, struct fai
 		prefix = *slash ? parse_prefix(slash + 1, max) : max;
 	}
 	if (prefix < 0)
-		return failure_set(why, EXIT_USAGE,
-				   "--peer %s: not a network; use an address with or without a prefix "
-				   "length, as in 192.0.2.0/24 or 2001:db8::/48",
-				   value);
+		return failure_set(
+			why, EXIT_USAGE,
+			"--peer %s: not a network; use an address with or without a prefix "
+			"length, as in 192.0.2.0/24 or 2001:db8::/48",
+			value);
 	rule->network.prefix_len = (uint8_t)prefix;
 	unmap(rule);
 	return 0;
@@ -161,9 +163,9 @@ static bool match_sni(const struct filter_rule *rule, const struct record *recor
 	if (len > SNI_MAX)
 		len = SNI_MAX;
 	for (size_t i = 0; i < len; i++)
-		sni[i] = record->sni.at[i] > ' ' && record->sni.at[i] < 0x7f ?
-				 (char)record->sni.at[i] :
-				 '\001';
+		sni[i] = record->sni.at[i] > ' ' && record->sni.at[i] < 0x7f
+				 ? (char)record->sni.at[i]
+				 : '\001';
 	sni[len] = '\0';
 	return !fnmatch(rule->glob, sni, FNM_CASEFOLD);
 }
@@ -189,18 +191,18 @@ static const struct {
 	int (*parse)(struct filter_rule *rule, const char *value, struct failure *why);
 	bool (*match)(const struct filter_rule *rule, const struct record *record);
 } fields[FILTER_FIELDS] = {
-	[FILTER_SIDE] = { false, parse_side, match_side },
-	[FILTER_SNI] = { true, parse_glob, match_sni },
-	[FILTER_PEER] = { true, parse_network, match_peer },
-	[FILTER_CAUSE] = { true, parse_cause, match_cause },
-	[FILTER_OUTCOME] = { true, parse_outcome, match_outcome },
-	[FILTER_TLS_VERSION] = { true, parse_version, match_version },
+	[FILTER_SIDE] = {false, parse_side, match_side},
+	[FILTER_SNI] = {true, parse_glob, match_sni},
+	[FILTER_PEER] = {true, parse_network, match_peer},
+	[FILTER_CAUSE] = {true, parse_cause, match_cause},
+	[FILTER_OUTCOME] = {true, parse_outcome, match_outcome},
+	[FILTER_TLS_VERSION] = {true, parse_version, match_version},
 };
 
 int filter_add(struct filter *filter, enum filter_field field, const char *value,
 	       struct failure *why)
 {
-	struct filter_rule rule = { .field = field };
+	struct filter_rule rule = {.field = field};
 	struct filter_rule *grown;
 
 	if (fields[field].excludes && *value == '!') {
@@ -219,7 +221,7 @@ int filter_add(struct filter *filter, enum filter_field field, const char *value
 
 bool filter_pass(const struct filter *filter, const struct record *record)
 {
-	bool asked[FILTER_FIELDS] = { false }, met[FILTER_FIELDS] = { false };
+	bool asked[FILTER_FIELDS] = {false}, met[FILTER_FIELDS] = {false};
 
 	if (filter->failed && record->outcome == OUTCOME_ESTABLISHED)
 		return false;
@@ -244,5 +246,5 @@ bool filter_pass(const struct filter *filter, const struct record *record)
 void filter_clear(struct filter *filter)
 {
 	free(filter->rules);
-	*filter = (struct filter){ 0 };
+	*filter = (struct filter){0};
 }

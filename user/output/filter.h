@@ -9,11 +9,11 @@
 #include "join/record.h"
 
 enum filter_field {
-	FILTER_SIDE, /* a name */
-	FILTER_SNI, /* a glob; no SNI is the empty string */
-	FILTER_PEER, /* a network; the address that a PROXY header names counts too */
-	FILTER_CAUSE, /* a glob; no cause matches none */
-	FILTER_OUTCOME, /* a name */
+	FILTER_SIDE,	    /* a name */
+	FILTER_SNI,	    /* a glob; no SNI is the empty string */
+	FILTER_PEER,	    /* a network; the address that a PROXY header names counts too */
+	FILTER_CAUSE,	    /* a glob; no cause matches none */
+	FILTER_OUTCOME,	    /* a name */
 	FILTER_TLS_VERSION, /* a name; nothing negotiated matches none */
 	FILTER_FIELDS,
 };
@@ -21,7 +21,7 @@ enum filter_field {
 /* One value of one option. */
 struct filter_rule {
 	enum filter_field field;
-	bool exclude; /* written with ! in front */
+	bool exclude;	  /* written with ! in front */
 	const char *glob; /* borrowed from the command line */
 	struct {
 		uint16_t family; /* AF_INET, AF_INET6 */

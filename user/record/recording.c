@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The reader. Nothing in a file is trusted: event_check() judges each event before anybody sees it. */
+/* The reader. Nothing in a file is trusted: event_check() judges each event before anybody sees it.
+ */
 #include "record/recording.h"
 
 #include <errno.h>
@@ -20,8 +21,8 @@ struct recording_reader {
 	uint64_t base; /* of buffer[0] in the file */
 	uint64_t skipped;
 	size_t at, have; /* the next event, the end of what was read, in `buffer` */
-	int error; /* for ever: -EBADMSG or the read's */
-	bool ended; /* nothing comes after `have` */
+	int error;	 /* for ever: -EBADMSG or the read's */
+	bool ended;	 /* nothing comes after `have` */
 	_Alignas(8) uint8_t odd[EVENT_SIZE_MAX]; /* an event that lies askew */
 	_Alignas(8) uint8_t buffer[READ_SIZE];
 };
@@ -75,20 +76,23 @@ static int judge_preamble(const struct layout_preamble *preamble, const char *na
 			  struct failure *why)
 {
 	if (memcmp(preamble->magic, LAYOUT_MAGIC, LAYOUT_MAGIC_LEN))
-		return failure_set(why, EXIT_RUNTIME,
-				   "cannot replay %s: it is not a recording; give a file that `tlswhy "
-				   "trace --save` wrote",
-				   name);
+		return failure_set(
+			why, EXIT_RUNTIME,
+			"cannot replay %s: it is not a recording; give a file that `tlswhy "
+			"trace --save` wrote",
+			name);
 	if (preamble->byte_order != LAYOUT_BYTE_ORDER)
-		return failure_set(why, EXIT_RUNTIME,
-				   "cannot replay %s: it was recorded on a machine with another byte "
-				   "order; replay it there",
-				   name);
+		return failure_set(
+			why, EXIT_RUNTIME,
+			"cannot replay %s: it was recorded on a machine with another byte "
+			"order; replay it there",
+			name);
 	if (preamble->format != LAYOUT_FORMAT)
-		return failure_set(why, EXIT_RUNTIME,
-				   "cannot replay %s: its format is %u and this tlswhy reads %u; use "
-				   "the tlswhy that wrote it",
-				   name, preamble->format, LAYOUT_FORMAT);
+		return failure_set(
+			why, EXIT_RUNTIME,
+			"cannot replay %s: its format is %u and this tlswhy reads %u; use "
+			"the tlswhy that wrote it",
+			name, preamble->format, LAYOUT_FORMAT);
 	return 0;
 }
 
@@ -96,9 +100,9 @@ static int read_facts(struct recording_reader *reader, size_t len, const char *n
 		      struct failure *why)
 {
 	if (len > LAYOUT_FACTS_MAX || len > reader->have - reader->at)
-		return failure_set(why, EXIT_RUNTIME,
-				   "cannot replay %s: its header is cut short or damaged; record again",
-				   name);
+		return failure_set(
+			why, EXIT_RUNTIME,
+			"cannot replay %s: its header is cut short or damaged; record again", name);
 	reader->facts = malloc(len + 1);
 	if (!reader->facts)
 		return failure_set(why, EXIT_RUNTIME, "cannot replay %s: no memory", name);
@@ -112,24 +116,24 @@ static int read_facts(struct recording_reader *reader, size_t len, const char *n
 
 static int read_header(struct recording_reader *reader, const char *name, struct failure *why)
 {
-	struct layout_preamble preamble = { 0 };
+	struct layout_preamble preamble = {0};
 	int err = refill(reader);
 
 	if (err)
-		return failure_set(why, EXIT_RUNTIME, "cannot replay %s: %s; give a recording", name,
-				   strerror(-err));
+		return failure_set(why, EXIT_RUNTIME, "cannot replay %s: %s; give a recording",
+				   name, strerror(-err));
 	if (!reader->have)
-		return failure_set(why, EXIT_RUNTIME,
-				   "cannot replay %s: it is empty; record with `tlswhy trace --save`",
-				   name);
+		return failure_set(
+			why, EXIT_RUNTIME,
+			"cannot replay %s: it is empty; record with `tlswhy trace --save`", name);
 	memcpy(&preamble, reader->buffer,
 	       reader->have < sizeof(preamble) ? reader->have : sizeof(preamble));
 	if (judge_preamble(&preamble, name, why))
 		return -1;
 	if (reader->have < sizeof(preamble))
-		return failure_set(why, EXIT_RUNTIME,
-				   "cannot replay %s: its header is cut short or damaged; record again",
-				   name);
+		return failure_set(
+			why, EXIT_RUNTIME,
+			"cannot replay %s: its header is cut short or damaged; record again", name);
 	reader->at = sizeof(preamble);
 	reader->header.realtime_offset_ns = preamble.realtime_offset_ns;
 	return read_facts(reader, preamble.facts_len, name, why);
@@ -161,9 +165,10 @@ int recording_open(struct recording_reader **ret, const char *path, struct failu
 	FILE *file = fopen(path, "re");
 
 	if (!file)
-		return failure_set(why, EXIT_RUNTIME,
-				   "cannot replay %s: %s; give a file that `tlswhy trace --save` wrote",
-				   path, strerror(errno));
+		return failure_set(
+			why, EXIT_RUNTIME,
+			"cannot replay %s: %s; give a file that `tlswhy trace --save` wrote", path,
+			strerror(errno));
 	return recording_open_stream(ret, file, path, why);
 }
 

@@ -23,8 +23,8 @@ struct recording_library {
  * until it is closed, while reading. NULL: unknown. */
 struct recording_header {
 	int64_t realtime_offset_ns; /* CLOCK_REALTIME − CLOCK_MONOTONIC */
-	const char *version; /* of the tlswhy that wrote it */
-	uint32_t pid; /* of the target */
+	const char *version;	    /* of the tlswhy that wrote it */
+	uint32_t pid;		    /* of the target */
 	const char *nginx_version, *kernel;
 	const struct recording_library *libraries;
 	int library_count;
@@ -33,7 +33,7 @@ struct recording_header {
 	const char *const *missing;
 	int missing_count;
 	bool same_openssl; /* see joiner_config */
-	bool anonymized; /* set by the writer */
+	bool anonymized;   /* set by the writer */
 };
 
 struct recording_writer;
@@ -61,7 +61,8 @@ struct recording_reader;
 /* 0, or -1 with *why (EXIT_RUNTIME): missing, empty, foreign, a newer format, other byte order. */
 int recording_open(struct recording_reader **ret, const char *path, struct failure *why);
 
-/* The same for an open stream, which the reader closes, also when it fails; `name` is for messages. */
+/* The same for an open stream, which the reader closes, also when it fails; `name` is for messages.
+ */
 int recording_open_stream(struct recording_reader **ret, FILE *file, const char *name,
 			  struct failure *why);
 
@@ -75,7 +76,7 @@ const struct recording_header *recording_header(const struct recording_reader *r
 int recording_next(struct recording_reader *reader, const struct event **ret);
 
 uint64_t recording_position(const struct recording_reader *reader); /* bytes read so far */
-uint64_t recording_skipped(const struct recording_reader *reader); /* events of unknown kinds */
+uint64_t recording_skipped(const struct recording_reader *reader);  /* events of unknown kinds */
 
 void recording_close(struct recording_reader *reader); /* NULL-safe */
 

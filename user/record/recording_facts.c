@@ -97,12 +97,12 @@ static int list_add(const char *const **list, int *count, const char *value)
 
 static int library_add(struct recording_header *header, const char *path)
 {
-	struct recording_library *grown = realloc((void *)header->libraries,
-		sizeof(*grown) * (size_t)(header->library_count + 1));
+	struct recording_library *grown = realloc(
+		(void *)header->libraries, sizeof(*grown) * (size_t)(header->library_count + 1));
 
 	if (!grown)
 		return -ENOMEM;
-	grown[header->library_count++] = (struct recording_library){ .path = path, .flavour = "" };
+	grown[header->library_count++] = (struct recording_library){.path = path, .flavour = ""};
 	header->libraries = grown;
 	return 0;
 }
@@ -174,5 +174,5 @@ void recording_facts_clear(struct recording_header *header)
 	free((void *)header->libraries);
 	free((void *)header->probes);
 	free((void *)header->missing);
-	*header = (struct recording_header){ 0 };
+	*header = (struct recording_header){0};
 }

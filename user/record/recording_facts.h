@@ -11,7 +11,8 @@
 int recording_facts_write(char **ret, size_t *ret_len, const struct recording_header *header);
 
 /* Cuts `text` (len bytes and a NUL) up in place: what *header then points at lives in it, and in
- * three lists that recording_facts_clear() frees. Lines that say nothing are passed over. 0, -ENOMEM. */
+ * three lists that recording_facts_clear() frees. Lines that say nothing are passed over. 0,
+ * -ENOMEM. */
 int recording_facts_read(struct recording_header *header, char *text, size_t len);
 void recording_facts_clear(struct recording_header *header);
 

@@ -11,7 +11,9 @@ enum attach_group attach_group_of(const struct probe_site *site)
 	if (site->when == PROBE_ALWAYS)
 		return ATTACH_ALWAYS;
 	if (site->probe == &probes[PROBE_SSL_CTX_REMOVE_SESSION_ENTRY])
-		return ATTACH_SESSIONS;
+		/* nginx as a TLS 1.3 client calls it for each success: that is cheap where it needs no
+		 * single step */
+		return site->instruction.cost == PROBE_SINGLE_STEPPED ? ATTACH_SESSIONS : ATTACH_ALWAYS;
 	return ATTACH_TEXTS;
 }
 

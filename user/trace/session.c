@@ -313,7 +313,11 @@ void session_read(struct session *session)
 	texts_adapt(session, now_ns);
 	if (now_ns - session->tick_ns >= SECOND_NS) {
 		session->tick_ns = now_ns;
-		add_event(session, &tick, EVENT_TICK, EVENT_HEADER_SIZE);
+		/* the time before the ring was read: nothing older is still to come */
+		tick.header.kind = EVENT_TICK;
+		tick.header.size = EVENT_HEADER_SIZE;
+		tick.header.ts_ns = now_ns;
+		session->on_event(session->arg, &tick);
 	}
 }
 
@@ -496,6 +500,11 @@ static int listeners_mark(struct session *session, struct failure *why)
 			   strerror(-count));
 }
 
+static uint32_t role_of(const struct target *target, const struct target_process *process)
+{
+	return target->single && !target->master_off ? ROLE_LONE_WORKER : process->role;
+}
+
 /* The sockets come last: a connection that is seen to open has every probe under it. */
 static int attach_all(struct session *session, struct failure *why)
 {
@@ -508,7 +517,7 @@ static int attach_all(struct session *session, struct failure *why)
 		return -1;
 	for (int i = 0; i < session->target->process_count; i++)
 		add_process(session, session->target->processes[i].pid,
-			    session->target->processes[i].role);
+			    role_of(session->target, &session->target->processes[i]));
 	if (library_attach(session, library_pid(session->target), why) < 0)
 		return -1;
 	if (wire_attach(session, why) < 0 || tracing_attach(session, sockets, 2, why) < 0)

@@ -3,6 +3,7 @@
 
 import contextlib
 import dataclasses
+import os
 import queue
 import random
 import threading
@@ -136,10 +137,11 @@ class Traffic:
             yield talk
         talk.truth.ended = True
 
-    def program(self, listener, *expects, port=15000):
+    def program(self, listener, *expects, port=15000 + os.getpid() % 8000):
         """
         Source address and port for a program that makes one connection, with what must come of it. The
-        address is its own, so the port may always be the same; it is below those the kernel gives out.
+        address is its own, so the port may be the same for all of a run, but not for two runs within a
+        TIME_WAIT; it is below those the kernel gives out.
         """
         source = self.premises.room.source()
         target = self.premises.target(listener)
