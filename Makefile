@@ -131,7 +131,7 @@ $(FUZZ_BUILD)/user/%.o: user/%.c
 
 $(FUZZ_BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_OBJECTS)
 	$(call say,FUZZLD,$@)
-	$(Q)$(CLANG) $(FUZZFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS_OUTPUT) $(LIBS_PURE)
+	$(Q)$(CLANG) $(FUZZFLAGS) -fsanitize=fuzzer -o $@ $(filter %.c %.o,$^) $(LIBS_OUTPUT) $(LIBS_PURE)
 
 .PHONY: fuzz-build fuzz-short fuzz
 fuzz-build: $(FUZZ_BINARIES)

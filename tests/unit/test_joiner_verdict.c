@@ -21,6 +21,16 @@ Test(joiner_verdict, upstream_refuses_after_success)
 	cr_assert_eq(record_at(0)->alerts[0].direction, ALERT_RECEIVED);
 }
 
+/* SSL_shutdown that fails on data still to come is no failed handshake (SSL_R 291). */
+Test(joiner_verdict, code_of_data_while_held)
+{
+	establish_upstream(1, SSL_A);
+	stage_code(stage, UINT64_C(0x0a000123));
+	stage_close(stage, 1);
+	assert_one(OUTCOME_ESTABLISHED);
+	cr_assert_eq(record_at(0)->error_count, 0);
+}
+
 Test(joiner_verdict, upstream_is_held_no_longer_than_needed)
 {
 	establish_upstream(1, SSL_A);
@@ -140,6 +150,24 @@ Test(joiner_verdict, session_removed_for_an_alert)
 	cr_assert_eq(stage->record_count, 2);
 	cr_assert_eq(record_at(1)->outcome, OUTCOME_FAILED);
 	cr_assert_str_eq(record_at(1)->previous, "1");
+}
+
+/* Both in a row: the first is nginx's refusal, the second another connection's alert. */
+Test(joiner_verdict, session_removed_twice)
+{
+	establish(1, SSL_A);
+	establish(2, SSL_B);
+	stage_verify(stage, EVENT_VERIFY_RESULT, SSL_A, 0);
+	stage_verify(stage, EVENT_SESSION_REMOVED, 0, 0);
+	stage_verify(stage, EVENT_SESSION_REMOVED, 0, 0);
+	stage_code(stage, ERROR_ALERT(48));
+	stage_close(stage, 2);
+	stage_close(stage, 1);
+	cr_assert_eq(stage->record_count, 4);
+	cr_assert_eq(record_at(2)->outcome, OUTCOME_REJECTED);
+	cr_assert_str_eq(record_at(2)->previous, "1");
+	cr_assert_eq(record_at(3)->outcome, OUTCOME_FAILED);
+	cr_assert_str_eq(record_at(3)->previous, "2");
 }
 
 /* optional_no_ca: asked, not zero, and accepted. */

@@ -149,6 +149,19 @@ static void hold(struct joiner *joiner, struct conn *conn, uint64_t deadline_ns)
 	conn_move(conn, &joiner->held);
 }
 
+/* Does a code that came after the handshake speak of it? An alert does; what goes wrong with
+ * data or with close_notify does not. */
+static bool speaks_of_handshake(const struct conn *conn)
+{
+	const struct codes *queue = &conn->hs->queue;
+
+	for (int i = 0; i < queue->count; i++) {
+		if (code_is_alert(queue->at[i].code))
+			return true;
+	}
+	return false;
+}
+
 /* False: there was nothing to write, and the connection is gone. */
 static bool write_established(struct joiner *joiner, struct conn *conn)
 {
@@ -164,8 +177,10 @@ static bool write_established(struct joiner *joiner, struct conn *conn)
 	}
 	if (conn->rejected)
 		outcome = OUTCOME_REJECTED;
-	else if (conn->hs && conn->hs->queue.count)
+	else if (conn->hs && speaks_of_handshake(conn))
 		outcome = OUTCOME_FAILED;
+	else if (conn->hs)
+		codes_clear(&conn->hs->queue); /* of data, or of close_notify */
 	report_write(joiner, conn, outcome, conn->done_ns);
 	conn_move(conn, &joiner->written);
 	return true;
@@ -279,19 +294,6 @@ void finish_closed(struct joiner *joiner, struct conn *conn, const struct event 
 		conn_free(joiner, conn);
 		return;
 	}
-}
-
-/* Does a code that came after the record speak of the handshake? An alert does; what goes wrong with
- * data or with close_notify does not. */
-static bool speaks_of_handshake(const struct conn *conn)
-{
-	const struct codes *queue = &conn->hs->queue;
-
-	for (int i = 0; i < queue->count; i++) {
-		if (code_is_alert(queue->at[i].code))
-			return true;
-	}
-	return false;
 }
 
 void finish_codes(struct joiner *joiner, struct conn *conn)

@@ -56,11 +56,20 @@ void joiner_free(struct joiner *joiner)
 	free(joiner);
 }
 
+/* A connection whose OPEN was not seen: Fast Open has bytes and an SSL before it; what comes after a
+ * close, or is older than the trace, never has one and is forgotten again. */
 static struct conn *conn_get(struct joiner *joiner, uint64_t cookie)
 {
 	struct conn *conn = conn_find(joiner, cookie);
 
-	return conn ? conn : conn_new(joiner, cookie);
+	if (conn)
+		return conn;
+	conn = conn_new(joiner, cookie);
+	if (conn) {
+		conn->deadline_ns = joiner->now_ns + EARLY_KEPT_NS;
+		conn_move(conn, &joiner->held);
+	}
+	return conn;
 }
 
 static void on_open(struct joiner *joiner, const struct event *event)
@@ -70,6 +79,8 @@ static void on_open(struct joiner *joiner, const struct event *event)
 
 	if (!conn || conn->opened)
 		return;
+	if (conn->phase == PHASE_OPEN)
+		conn_move(conn, &joiner->live);
 	conn->opened = true;
 	conn->open_ns = event->header.ts_ns;
 	conn->active = open->flags & OPEN_ACTIVE;
@@ -217,11 +228,8 @@ static void on_set_fd(struct joiner *joiner, const struct event *event)
 
 static void on_wire(struct joiner *joiner, const struct event *event)
 {
-	struct conn *conn = conn_find(joiner, event->header.cookie);
+	struct conn *conn = conn_get(joiner, event->header.cookie);
 
-	/* Fast Open: bytes may come before ESTABLISHED */
-	if (!conn)
-		conn = conn_new(joiner, event->header.cookie);
 	if (conn)
 		wire_bytes(joiner, conn, event->header.ts_ns, &event->wire);
 }

@@ -83,7 +83,10 @@ void verdict_event(struct joiner *joiner, const struct event *event)
 		name_checked(joiner, thread, event);
 		break;
 	case EVENT_SESSION_REMOVED:
-		/* it names no SSL: of the one that was asked about, unless an alert's code follows */
+		/* it names no SSL: of the one that was asked about, unless an alert's code follows; a
+		 * second one is another's */
+		if (thread->refused)
+			verdict_settle(joiner, thread, NULL);
 		thread->session_removed = true;
 		thread->refused = thread->judged_ssl != 0;
 		break;
