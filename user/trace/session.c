@@ -247,7 +247,7 @@ static void texts_adapt(struct session *session, uint64_t now_ns)
 		session->codes = 0;
 		session->codes_since_ns = now_ns;
 	}
-	if (now_ns - session->busy_ns >= TEXTS_CALM_NS)
+	if (now_ns >= session->busy_ns + TEXTS_CALM_NS)
 		group_set(session, ATTACH_TEXTS, true);
 }
 
