@@ -252,6 +252,35 @@ struct event {
 	};
 };
 
+/* ---- the table of traced processes: global data of the BPF side ------------------------------------ */
+
+/*
+ * nginx does TLS on a process's main thread alone (its thread pool only reads files), so the state
+ * of a running call lives with the process: no insert and no delete a trap.
+ */
+struct tracee {
+	__u32 role; /* ROLE_* */
+	__u32 reserved;
+	/* SSL_set_fd's, until SSL_do_handshake's return carries them (HANDSHAKE_FIRST) */
+	__u64 set_ssl, set_cookie, set_ns;
+	/* SSL_do_handshake and SSL_read_early_data, while they run */
+	__u64 call_ssl, call_ns;
+	__u64 early_ssl, early_ns;
+	/* arguments, from an entry to its return */
+	__u64 verify_ssl;
+	__u64 text_code, text_buffer;
+	__u64 data_out, data_flags_out, data;
+};
+
+/*
+ * By tgid: a set of tags that fits in a cache line says at once that a process is not ours, and no
+ * helper is called to find one that is. User space fills it before it attaches.
+ */
+#define TRACEE_WAYS 4
+#define TRACEE_SETS 512
+/* nginx's processes: old and new workers of a few reloads on the largest hosts; more are counted */
+#define TRACEES (TRACEE_SETS * TRACEE_WAYS)
+
 #define EVENT_HEADER_SIZE 32
 /* The largest event there is: anything longer in a recording is corrupt. */
 #define EVENT_SIZE_MAX (EVENT_HEADER_SIZE + sizeof(struct event_wire_early) + WIRE_LARGE)

@@ -12,12 +12,12 @@ const volatile bool code_from_error_string_n = false;
 
 #define ERR_TXT_STRING 0x02 /* openssl/err.h: the data is a string */
 
-static __always_inline void code_taken(struct process *process, __u64 code)
+static __always_inline void code_taken(struct tracee *tracee, __u64 code)
 {
-	__u64 ssl = process->call_ssl ? process->call_ssl : process->early_ssl;
+	__u64 ssl = tracee->call_ssl ? tracee->call_ssl : tracee->early_ssl;
 	struct event *event;
 
-	if (process->role == ROLE_MASTER)
+	if (tracee->role == ROLE_MASTER)
 		return; /* a configuration that does not load is no handshake */
 	event = event_reserve(EVENT_ERROR, EVENT_SIZE(event_error), bpf_ktime_get_ns(), 0);
 	if (!event)
@@ -33,24 +33,24 @@ static __always_inline void code_taken(struct process *process, __u64 code)
 SEC("?uprobe")
 int BPF_KPROBE(err_lib_error_string_entry, __u64 code)
 {
-	struct process *process = process_current();
+	struct tracee *tracee = tracee_current();
 
-	if (process)
-		code_taken(process, code);
+	if (tracee)
+		code_taken(tracee, code);
 	return 0;
 }
 
 SEC("?uprobe")
 int BPF_KPROBE(err_error_string_n_entry, __u64 code, __u64 buffer)
 {
-	struct process *process = process_current();
+	struct tracee *tracee = tracee_current();
 
-	if (!process)
+	if (!tracee)
 		return 0;
 	if (code_from_error_string_n)
-		code_taken(process, code);
-	process->text_code = code;
-	process->text_buffer = buffer;
+		code_taken(tracee, code);
+	tracee->text_code = code;
+	tracee->text_buffer = buffer;
 	return 0;
 }
 
@@ -64,36 +64,36 @@ static __always_inline __u16 text_copy(char *into, __u64 from)
 SEC("?uretprobe")
 int BPF_KRETPROBE(err_error_string_n_exit)
 {
-	struct process *process = process_current();
+	struct tracee *tracee = tracee_current();
 	struct event *event;
 
-	if (!process || !process->text_buffer || process->role == ROLE_MASTER)
+	if (!tracee || !tracee->text_buffer || tracee->role == ROLE_MASTER)
 		return 0;
 	event = event_reserve(EVENT_ERROR_TEXT, EVENT_SIZE(event_error_text), bpf_ktime_get_ns(), 0);
 	if (event) {
-		event->error_text.code = process->text_code;
+		event->error_text.code = tracee->text_code;
 		event->error_text.reserved = 0;
-		event->error_text.text_len = text_copy(event->error_text.text, process->text_buffer);
+		event->error_text.text_len = text_copy(event->error_text.text, tracee->text_buffer);
 		event->error_text.data_len = 0;
 		event->error_text.data[0] = 0;
-		if (process->data)
+		if (tracee->data)
 			event->error_text.data_len = text_copy(event->error_text.data,
-							       process->data);
+							       tracee->data);
 		event_submit(event);
 	}
-	process->text_buffer = 0;
-	process->data = 0;
+	tracee->text_buffer = 0;
+	tracee->data = 0;
 	return 0;
 }
 
 static __always_inline void data_asked(__u64 out, __u64 flags_out)
 {
-	struct process *process = process_current();
+	struct tracee *tracee = tracee_current();
 
-	if (!process)
+	if (!tracee)
 		return;
-	process->data_out = out;
-	process->data_flags_out = flags_out;
+	tracee->data_out = out;
+	tracee->data_flags_out = flags_out;
 }
 
 SEC("?uprobe")
@@ -113,16 +113,16 @@ int BPF_KPROBE(err_peek_error_line_data_entry, __u64 file, __u64 line, __u64 dat
 SEC("?uretprobe")
 int BPF_KRETPROBE(err_peek_error_data_exit, __u64 code)
 {
-	struct process *process = process_current();
+	struct tracee *tracee = tracee_current();
 	__u64 data = 0;
 	int flags = 0;
 
-	if (!process || !process->data_out)
+	if (!tracee || !tracee->data_out)
 		return 0;
-	bpf_probe_read_user(&data, sizeof(data), (const void *)process->data_out);
-	bpf_probe_read_user(&flags, sizeof(flags), (const void *)process->data_flags_out);
+	bpf_probe_read_user(&data, sizeof(data), (const void *)tracee->data_out);
+	bpf_probe_read_user(&flags, sizeof(flags), (const void *)tracee->data_flags_out);
 	/* of an empty queue nothing is said: what stands there is of the code before, and freed */
-	process->data = code && flags & ERR_TXT_STRING ? data : 0;
-	process->data_out = 0;
+	tracee->data = code && flags & ERR_TXT_STRING ? data : 0;
+	tracee->data_out = 0;
 	return 0;
 }

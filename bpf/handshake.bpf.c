@@ -8,22 +8,29 @@
  */
 #include "bpf/tlswhy.bpf.h"
 
-/* The socket behind a file descriptor of the current process; NULL if it is not one. */
-static __always_inline struct sock *socket_of_fd(int fd)
+static __always_inline struct sock *socket_of_file(struct file *file)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct file **table = 0;
-	struct file *file = 0;
-	struct socket *socket;
+	struct socket *socket = BPF_CORE_READ(file, private_data);
 
-	table = BPF_CORE_READ(task, files, fdt, fd);
-	if (bpf_probe_read_kernel(&file, sizeof(file), &table[(__u32)fd]) || !file)
-		return 0;
-	socket = BPF_CORE_READ(file, private_data);
 	/* a file that is no socket has something else there */
 	if (!socket || BPF_CORE_READ(socket, file) != file)
 		return 0;
 	return BPF_CORE_READ(socket, sk);
+}
+
+/* The socket behind a file descriptor of the current process; NULL if it is not one. */
+static __always_inline struct sock *socket_of_fd(int fd)
+{
+	struct file **table, *file = 0;
+
+	/* Linux 5.11: walked with loads instead of a helper's call for each */
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
+		table = bpf_get_current_task_btf()->files->fdt->fd;
+	else
+		table = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), files, fdt, fd);
+	if (bpf_probe_read_kernel(&file, sizeof(file), &table[(__u32)fd]) || !file)
+		return 0;
+	return socket_of_file(file);
 }
 
 static __always_inline __u64 cookie_of_fd(int fd)
@@ -32,8 +39,8 @@ static __always_inline __u64 cookie_of_fd(int fd)
 
 	if (!sk)
 		return 0;
-	if (BPF_CORE_READ(sk, sk_protocol) == IPPROTO_MPTCP &&
-	    bpf_core_field_exists(struct mptcp_sock, first))
+	if (bpf_core_field_exists(struct mptcp_sock, first) &&
+	    BPF_CORE_READ(sk, sk_protocol) == IPPROTO_MPTCP)
 		sk = BPF_CORE_READ((struct mptcp_sock *)sk, first);
 	return BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
 }
@@ -41,52 +48,52 @@ static __always_inline __u64 cookie_of_fd(int fd)
 SEC("?uprobe")
 int BPF_KPROBE(ssl_set_fd_entry, __u64 ssl, int fd)
 {
-	struct process *process = process_current();
+	struct tracee *tracee = tracee_current();
 	struct event *event;
 	__u64 now;
 
-	if (!process)
+	if (!tracee)
 		return 0;
 	now = bpf_ktime_get_ns();
-	if (process->set_ssl) {
+	if (tracee->set_ssl) {
 		/* no handshake followed the one before: nginx gave that connection up */
 		event = event_reserve(EVENT_SET_FD, EVENT_SIZE(event_set_fd), now,
-				      process->set_cookie);
+				      tracee->set_cookie);
 		if (event) {
-			event->set_fd.ssl = process->set_ssl;
-			event->set_fd.set_fd_ns = process->set_ns;
+			event->set_fd.ssl = tracee->set_ssl;
+			event->set_fd.set_fd_ns = tracee->set_ns;
 			event_submit(event);
 		}
 	}
-	process->set_ssl = ssl;
-	process->set_ns = now;
-	process->set_cookie = cookie_of_fd(fd);
+	tracee->set_ssl = ssl;
+	tracee->set_ns = now;
+	tracee->set_cookie = cookie_of_fd(fd);
 	return 0;
 }
 
 SEC("?uprobe")
 int BPF_KPROBE(ssl_do_handshake_entry, __u64 ssl)
 {
-	struct process *process = process_current();
+	struct tracee *tracee = tracee_current();
 
-	if (!process)
+	if (!tracee)
 		return 0;
-	process->call_ssl = ssl;
-	process->call_ns = bpf_ktime_get_ns();
+	tracee->call_ssl = ssl;
+	tracee->call_ns = bpf_ktime_get_ns();
 	return 0;
 }
 
-static __always_inline void call_returned(struct process *process, __u32 kind, __u64 ssl,
+static __always_inline void call_returned(struct tracee *tracee, __u32 kind, __u64 ssl,
 					  __u64 entry_ns, __s32 result, __u32 flags)
 {
 	__u64 cookie = 0, set_fd_ns = 0;
 	struct event *event;
 
-	if (process->set_ssl == ssl) {
+	if (tracee->set_ssl == ssl) {
 		flags |= HANDSHAKE_FIRST;
-		cookie = process->set_cookie;
-		set_fd_ns = process->set_ns;
-		process->set_ssl = 0;
+		cookie = tracee->set_cookie;
+		set_fd_ns = tracee->set_ns;
+		tracee->set_ssl = 0;
 	}
 	event = event_reserve(kind, EVENT_SIZE(event_handshake), bpf_ktime_get_ns(), cookie);
 	if (!event) {
@@ -99,46 +106,46 @@ static __always_inline void call_returned(struct process *process, __u32 kind, _
 	event->handshake.set_fd_ns = set_fd_ns;
 	event->handshake.result = result;
 	event->handshake.flags = flags;
-	event_submit_bulk(event);
+	event_submit(event);
 }
 
 SEC("?uretprobe")
 int BPF_KRETPROBE(ssl_do_handshake_exit, int result)
 {
-	struct process *process = process_current();
+	struct tracee *tracee = tracee_current();
 	__u64 ssl;
 
-	if (!process || !process->call_ssl)
+	if (!tracee || !tracee->call_ssl)
 		return 0;
-	ssl = process->call_ssl;
-	process->call_ssl = 0;
-	call_returned(process, EVENT_HANDSHAKE, ssl, process->call_ns, result,
-		      process->early_ssl == ssl ? HANDSHAKE_IN_EARLY_DATA : 0);
+	ssl = tracee->call_ssl;
+	tracee->call_ssl = 0;
+	call_returned(tracee, EVENT_HANDSHAKE, ssl, tracee->call_ns, result,
+		      tracee->early_ssl == ssl ? HANDSHAKE_IN_EARLY_DATA : 0);
 	return 0;
 }
 
 SEC("?uprobe")
 int BPF_KPROBE(ssl_read_early_data_entry, __u64 ssl)
 {
-	struct process *process = process_current();
+	struct tracee *tracee = tracee_current();
 
-	if (!process)
+	if (!tracee)
 		return 0;
-	process->early_ssl = ssl;
-	process->early_ns = bpf_ktime_get_ns();
+	tracee->early_ssl = ssl;
+	tracee->early_ns = bpf_ktime_get_ns();
 	return 0;
 }
 
 SEC("?uretprobe")
 int BPF_KRETPROBE(ssl_read_early_data_exit, int result)
 {
-	struct process *process = process_current();
+	struct tracee *tracee = tracee_current();
 	__u64 ssl;
 
-	if (!process || !process->early_ssl)
+	if (!tracee || !tracee->early_ssl)
 		return 0;
-	ssl = process->early_ssl;
-	process->early_ssl = 0;
-	call_returned(process, EVENT_EARLY_DATA, ssl, process->early_ns, result, 0);
+	ssl = tracee->early_ssl;
+	tracee->early_ssl = 0;
+	call_returned(tracee, EVENT_EARLY_DATA, ssl, tracee->early_ns, result, 0);
 	return 0;
 }

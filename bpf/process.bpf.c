@@ -2,10 +2,44 @@
 /* Which processes are the target's: a new worker's first handshake is seen because the kernel says so. */
 #include "bpf/tlswhy.bpf.h"
 
-struct processes processes SEC(".maps");
+__u32 tracee_tags[TRACEES] = {};
+struct tracee tracees[TRACEES] = {};
 
 /* Not set where one worker alone is traced. */
 const volatile bool follow_forks = true;
+
+static __always_inline void tracee_clear(struct tracee *tracee)
+{
+	__builtin_memset(tracee, 0, sizeof(*tracee));
+}
+
+/* Forks are the master's, one after the other, so nobody races for a place. */
+static __always_inline bool tracee_add(__u32 tgid)
+{
+	__u32 at = tgid % TRACEE_SETS * TRACEE_WAYS;
+
+	for (__u32 i = 0; i < TRACEE_WAYS; i++) {
+		if (tracee_tags[at + i])
+			continue;
+		tracee_clear(&tracees[at + i]);
+		tracee_tags[at + i] = tgid;
+		return true;
+	}
+	return false;
+}
+
+static __always_inline bool tracee_remove(__u32 tgid)
+{
+	__u32 at = tgid % TRACEE_SETS * TRACEE_WAYS;
+
+	for (__u32 i = 0; i < TRACEE_WAYS; i++) {
+		if (tracee_tags[at + i] == tgid) {
+			tracee_tags[at + i] = 0;
+			return true;
+		}
+	}
+	return false;
+}
 
 enum { SIGHUP = 1, SIGQUIT = 3, SIGUSR2 = 12, SIGTERM = 15 };
 
@@ -14,14 +48,13 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 {
 	__u32 parent_tgid = BPF_CORE_READ(parent, tgid);
 	__u32 child_tgid = BPF_CORE_READ(child, tgid);
-	struct process fresh = { .role = ROLE_UNKNOWN };
 	struct event *event;
 
 	if (!follow_forks || parent_tgid == child_tgid)
 		return 0;
-	if (!bpf_map_lookup_elem(&processes, &parent_tgid))
+	if (!tracee_find(parent_tgid))
 		return 0;
-	if (bpf_map_update_elem(&processes, &child_tgid, &fresh, BPF_ANY))
+	if (!tracee_add(child_tgid))
 		lost_count(&lost.map_full);
 	event = event_reserve(EVENT_FORK, EVENT_SIZE(event_fork), bpf_ktime_get_ns(), 0);
 	if (!event)
@@ -36,13 +69,12 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(sched_process_exec, struct task_struct *task)
 {
 	__u32 tgid = BPF_CORE_READ(task, tgid);
-	struct process *process = bpf_map_lookup_elem(&processes, &tgid);
-	struct process fresh = { .role = ROLE_UNKNOWN };
+	struct tracee *tracee = tracee_find(tgid);
 	struct event *event;
 
-	if (!process)
+	if (!tracee)
 		return 0;
-	*process = fresh; /* its addresses are gone */
+	tracee_clear(tracee); /* its addresses are gone */
 	event = event_reserve(EVENT_EXEC, EVENT_HEADER_SIZE, bpf_ktime_get_ns(), 0);
 	if (event)
 		event_submit_now(event);
@@ -57,7 +89,7 @@ int BPF_PROG(sched_process_exit, struct task_struct *task)
 
 	if ((__u32)BPF_CORE_READ(task, pid) != tgid)
 		return 0;
-	if (bpf_map_delete_elem(&processes, &tgid))
+	if (!tracee_remove(tgid))
 		return 0;
 	event = event_reserve(EVENT_EXIT, EVENT_SIZE(event_exit), bpf_ktime_get_ns(), 0);
 	if (!event)
@@ -72,13 +104,13 @@ int BPF_PROG(sched_process_exit, struct task_struct *task)
 SEC("tp_btf/signal_deliver")
 int BPF_PROG(signal_deliver, int number)
 {
-	struct process *process;
+	struct tracee *tracee;
 	struct event *event;
 
 	if (number != SIGHUP && number != SIGQUIT && number != SIGUSR2 && number != SIGTERM)
 		return 0;
-	process = process_current();
-	if (!process)
+	tracee = tracee_current();
+	if (!tracee)
 		return 0;
 	event = event_reserve(EVENT_SIGNAL, EVENT_SIZE(event_signal), bpf_ktime_get_ns(), 0);
 	if (!event)

@@ -124,7 +124,7 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old, int new)
 
 	if (new == TCP_LISTEN || new == TCP_SYN_SENT) {
 		/* other protocols share this tracepoint; MPTCP's subflows are TCP */
-		if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || !process_current())
+		if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || !tracee_current())
 			return 0;
 		if (new == TCP_LISTEN)
 			listener_found(sk, bpf_ktime_get_ns());

@@ -93,47 +93,35 @@ static __always_inline void event_submit_now(void *event)
 
 /* ---- processes of the target: owned by process.bpf.c ---- */
 
-/*
- * nginx does TLS on a process's main thread alone (its thread pool only reads files), so the state
- * of a running call lives with the process: one look-up a trap, no insert, no delete.
- */
-struct process {
-	__u32 role; /* ROLE_* */
-	__u32 reserved;
-	/* SSL_set_fd's, until SSL_do_handshake's return carries them (HANDSHAKE_FIRST) */
-	__u64 set_ssl, set_cookie, set_ns;
-	/* SSL_do_handshake and SSL_read_early_data, while they run */
-	__u64 call_ssl, call_ns;
-	__u64 early_ssl, early_ns;
-	/* arguments, from an entry to its return */
-	__u64 verify_ssl;
-	__u64 text_code, text_buffer;
-	__u64 data_out, data_flags_out, data;
-};
+extern __u32 tracee_tags[TRACEES];
+extern struct tracee tracees[TRACEES];
 
-struct processes {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	/* nginx's processes: old and new workers of a few reloads on the largest hosts */
-	__uint(max_entries, 2048);
-	__type(key, __u32);
-	__type(value, struct process);
-};
-extern struct processes processes SEC(".maps");
+static __always_inline struct tracee *tracee_find(__u32 tgid)
+{
+	__u32 at = tgid % TRACEE_SETS * TRACEE_WAYS;
+
+	for (__u32 i = 0; i < TRACEE_WAYS; i++) {
+		if (tracee_tags[at + i] == tgid)
+			return &tracees[at + i];
+	}
+	return 0;
+}
 
 /* The process that runs now, if it is the target's, and on its main thread. */
-static __always_inline struct process *process_current(void)
+static __always_inline struct tracee *tracee_of_task(__u64 task)
 {
-	__u64 task = bpf_get_current_pid_tgid();
-	__u32 tgid = task >> 32;
-	struct process *process = bpf_map_lookup_elem(&processes, &tgid);
+	struct tracee *tracee = tracee_find(task >> 32);
 
-	if (!process)
-		return 0;
-	if ((__u32)task != tgid) {
+	if (tracee && (__u32)task != (__u32)(task >> 32)) {
 		lost_count(&lost.foreign_threads);
 		return 0;
 	}
-	return process;
+	return tracee;
+}
+
+static __always_inline struct tracee *tracee_current(void)
+{
+	return tracee_of_task(bpf_get_current_pid_tgid());
 }
 
 /* ---- marks on sockets: owned by socket.bpf.c ---- */

@@ -22,12 +22,12 @@ static __always_inline void verify_said(__u32 kind, __u64 ssl, __s32 result, __u
 SEC("?uretprobe")
 int BPF_KRETPROBE(x509_store_ctx_get_error_exit, int result)
 {
-	struct process *process = process_current();
+	struct tracee *tracee = tracee_current();
 	__u64 ssl;
 
-	if (!process)
+	if (!tracee)
 		return 0;
-	ssl = process->call_ssl ? process->call_ssl : process->early_ssl;
+	ssl = tracee->call_ssl ? tracee->call_ssl : tracee->early_ssl;
 	if (ssl)
 		verify_said(EVENT_VERIFY, ssl, result, VERIFY_IN_CALL);
 	return 0;
@@ -38,20 +38,20 @@ int BPF_KRETPROBE(x509_store_ctx_get_error_exit, int result)
 SEC("?uprobe")
 int BPF_KPROBE(ssl_get_verify_result_entry, __u64 ssl)
 {
-	struct process *process = process_current();
+	struct tracee *tracee = tracee_current();
 
-	if (process)
-		process->verify_ssl = ssl;
+	if (tracee)
+		tracee->verify_ssl = ssl;
 	return 0;
 }
 
 SEC("?uretprobe")
 int BPF_KRETPROBE(ssl_get_verify_result_exit, long result)
 {
-	struct process *process = process_current();
+	struct tracee *tracee = tracee_current();
 
-	if (process && process->verify_ssl)
-		verify_said(EVENT_VERIFY_RESULT, process->verify_ssl, result, 0);
+	if (tracee && tracee->verify_ssl)
+		verify_said(EVENT_VERIFY_RESULT, tracee->verify_ssl, result, 0);
 	return 0;
 }
 
@@ -59,10 +59,10 @@ int BPF_KRETPROBE(ssl_get_verify_result_exit, long result)
 SEC("?uretprobe")
 int BPF_KRETPROBE(x509_check_host_exit, int result)
 {
-	struct process *process = process_current();
+	struct tracee *tracee = tracee_current();
 
-	if (process && !process->call_ssl)
-		verify_said(EVENT_CHECK_HOST, process->verify_ssl, result, 0);
+	if (tracee && !tracee->call_ssl)
+		verify_said(EVENT_CHECK_HOST, tracee->verify_ssl, result, 0);
 	return 0;
 }
 
@@ -71,9 +71,9 @@ int BPF_KRETPROBE(x509_check_host_exit, int result)
 SEC("?uprobe")
 int BPF_KPROBE(ssl_ctx_remove_session_entry)
 {
-	struct process *process = process_current();
+	struct tracee *tracee = tracee_current();
 
-	if (process && !process->call_ssl && !process->early_ssl)
-		verify_said(EVENT_SESSION_REMOVED, process->verify_ssl, 0, 0);
+	if (tracee && !tracee->call_ssl && !tracee->early_ssl)
+		verify_said(EVENT_SESSION_REMOVED, tracee->verify_ssl, 0, 0);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include "bpf/tlswhy.bpf.h"
 
 #define RECORD_HEADER 5 /* RFC 8446 section 5.1: type, legacy version, length */
+#define RECORD_ALERT 21
 #define RECORD_APPLICATION_DATA 23
 #define RECORDS_PER_PACKET 16 /* a TLS 1.2 flight with each message in a record of its own has 5 */
 #define PIECES_PER_PACKET 8 /* events of WIRE_LARGE bytes */
@@ -226,10 +227,12 @@ static __always_inline void emit(const struct source *source, __u32 from, __u32 
 /* What follows a record header whose type and version are these. */
 enum verdict { COPY_RECORD, STOP_BEFORE, STOP_BEHIND };
 
-static __always_inline enum verdict header_verdict(__u8 type, __u8 major)
+static __always_inline enum verdict header_verdict(__u8 type, __u8 major, __u32 len)
 {
 	if (type == RECORD_APPLICATION_DATA && major == 3)
 		return STOP_BEFORE; /* of a request not even the header */
+	if (type == RECORD_ALERT && major == 3 && len > 2)
+		return STOP_BEFORE; /* encrypted, as is all that follows: TLS 1.2 behind its Finished */
 	if (type < 20 || type > 23 || major != 3)
 		return STOP_BEHIND; /* no TLS any more: its header says so, the rest is nobody's business */
 	return COPY_RECORD;
@@ -270,7 +273,7 @@ static __always_inline bool header_complete(const struct source *source, struct 
 static __always_inline __u32 walk_records(const struct source *source, struct walk *walk, __u32 end)
 {
 	__u8 header[RECORD_HEADER];
-	__u32 at = walk->next, left;
+	__u32 at = walk->next, len, left;
 
 	if (walk->header_len && !header_complete(source, walk, &at, end))
 		return end;
@@ -281,19 +284,20 @@ static __always_inline __u32 walk_records(const struct source *source, struct wa
 			break;
 		if (load(source, at, header, RECORD_HEADER))
 			break;
-		verdict = header_verdict(header[0], header[1]);
+		len = (__u32)header[3] << 8 | header[4];
+		verdict = header_verdict(header[0], header[1], len);
 		if (verdict != COPY_RECORD) {
 			walk->mode = WALK_DONE;
 			return verdict == STOP_BEFORE ? at : at + RECORD_HEADER;
 		}
-		at += RECORD_HEADER + ((__u32)header[3] << 8 | header[4]);
+		at += RECORD_HEADER + len;
 	}
 	walk->next = at;
 	if (at >= end)
 		return end;
 	left = end - at;
 	if (left >= RECORD_HEADER || load(source, at, header, 1) ||
-	    header_verdict(header[0], 3) != COPY_RECORD) {
+	    header_verdict(header[0], 3, 0) != COPY_RECORD) {
 		/* more records than any handshake has in one packet, or data begins */
 		walk->mode = WALK_DONE;
 		return at;

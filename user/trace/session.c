@@ -114,18 +114,33 @@ static void add_lost(struct session *session)
 
 /* ---- processes -------------------------------------------------------------------------------- */
 
-static int process_track(struct session *session, pid_t pid, uint32_t role, uint64_t flags)
+/* The kernel side's table of processes, see bpf/abi.h: a place for it, or the one it has; −1. */
+static int process_place(const struct session *session, pid_t pid)
 {
-	/* struct process of bpf/tlswhy.bpf.h begins with the role; the rest is the kernel side's */
-	size_t size = bpf_map__value_size(session->skel->maps.processes);
-	_Alignas(8) uint8_t value[256] = { 0 };
-	uint32_t key = pid;
+	const __u32 *tags = session->skel->bss->tracee_tags;
+	int first = pid % TRACEE_SETS * TRACEE_WAYS, free_place = -1;
 
-	if (size > sizeof(value))
-		return -E2BIG;
-	memcpy(value, &role, sizeof(role));
-	return bpf_map__update_elem(session->skel->maps.processes, &key, sizeof(key), value, size,
-				    flags);
+	for (int i = first; i < first + TRACEE_WAYS; i++) {
+		if (tags[i] == (__u32)pid)
+			return i;
+		if (!tags[i] && free_place < 0)
+			free_place = i;
+	}
+	return free_place;
+}
+
+/* True if it was not tracked before. */
+static bool process_track(struct session *session, pid_t pid, uint32_t role)
+{
+	int place = process_place(session, pid);
+	bool known;
+
+	if (place < 0)
+		return false;
+	known = session->skel->bss->tracee_tags[place] == (__u32)pid;
+	session->skel->bss->tracees[place].role = role;
+	session->skel->bss->tracee_tags[place] = pid;
+	return !known;
 }
 
 static void newcomer_add(struct session *session, pid_t pid, bool exec)
@@ -201,7 +216,7 @@ static bool newcomer_settled(struct session *session, const struct newcomer *new
 	if (process.role == ROLE_UNKNOWN)
 		return false;
 	if (process.role == ROLE_MASTER && newcomer->exec)
-		process_track(session, newcomer->pid, ROLE_MASTER, BPF_EXIST);
+		process_track(session, newcomer->pid, ROLE_MASTER);
 	else if (process.role == ROLE_MASTER)
 		return false; /* a fork that has its parent's title still */
 	add_process(session, newcomer->pid, process.role);
@@ -435,7 +450,7 @@ static int processes_attach(struct session *session, struct failure *why)
 
 			if (target->single && process->pid != target->pid)
 				continue;
-			if (!process_track(session, process->pid, process->role, BPF_NOEXIST))
+			if (process_track(session, process->pid, process->role))
 				session->alive++;
 		}
 		if (!pass && tracing_attach(session, programs, 4, why) < 0)
