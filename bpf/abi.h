@@ -100,13 +100,14 @@ struct event_close {
 	__u8 old_state; /* TCP_* of include/net/tcp_states.h */
 	__u8 new_state;
 	__u16 reserved;
-	__u32 retransmits;
-	__u64 connect_ns; /* only a failed connect has this, the owner and the tuple */
+	/* What follows is there for a connect that failed alone: its size tells. */
 	__u32 owner;
-	__u32 srtt_us;
+	__u64 connect_ns;
 	struct event_tuple tuple;
 	__u32 reserved2;
 };
+#define EVENT_CLOSE_SIZE (EVENT_HEADER_SIZE + __builtin_offsetof(struct event_close, connect_ns))
+#define EVENT_CONNECT_FAILED_SIZE (EVENT_HEADER_SIZE + sizeof(struct event_close))
 
 enum { WIRE_IN = 0, WIRE_OUT = 1 };
 
@@ -307,12 +308,11 @@ ABI_OFFSET(event_open, listener_cookie, 48);
 ABI_OFFSET(event_open, connect_ns, 56);
 ABI_OFFSET(event_open, owner, 64);
 ABI_OFFSET(event_open, remote_isn, 72);
-ABI_SIZE(event_close, 80);
+ABI_SIZE(event_close, 72);
 ABI_OFFSET(event_close, old_state, 8);
-ABI_OFFSET(event_close, retransmits, 12);
+ABI_OFFSET(event_close, owner, 12);
 ABI_OFFSET(event_close, connect_ns, 16);
-ABI_OFFSET(event_close, owner, 24);
-ABI_OFFSET(event_close, tuple, 32);
+ABI_OFFSET(event_close, tuple, 24);
 ABI_SIZE(event_wire, 8);
 ABI_OFFSET(event_wire, len, 4);
 ABI_OFFSET(event_wire, direction, 6);

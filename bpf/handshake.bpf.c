@@ -83,7 +83,7 @@ int BPF_KPROBE(ssl_do_handshake_entry, __u64 ssl)
 	return 0;
 }
 
-static __always_inline void call_returned(struct tracee *tracee, __u32 kind, __u64 ssl,
+static __always_inline void call_returned(struct tracee *tracee, __u64 task, __u32 kind, __u64 ssl,
 					  __u64 entry_ns, __s32 result, __u32 flags)
 {
 	__u64 cookie = 0, set_fd_ns = 0;
@@ -95,7 +95,7 @@ static __always_inline void call_returned(struct tracee *tracee, __u32 kind, __u
 		set_fd_ns = tracee->set_ns;
 		tracee->set_ssl = 0;
 	}
-	event = event_reserve(kind, EVENT_SIZE(event_handshake), bpf_ktime_get_ns(), cookie);
+	event = event_reserve_of(kind, EVENT_SIZE(event_handshake), bpf_ktime_get_ns(), cookie, task);
 	if (!event) {
 		if (flags & HANDSHAKE_FIRST)
 			lost_count(&lost.first_handshakes);
@@ -112,14 +112,14 @@ static __always_inline void call_returned(struct tracee *tracee, __u32 kind, __u
 SEC("?uretprobe")
 int BPF_KRETPROBE(ssl_do_handshake_exit, int result)
 {
-	struct tracee *tracee = tracee_current();
-	__u64 ssl;
+	__u64 task = bpf_get_current_pid_tgid(), ssl;
+	struct tracee *tracee = tracee_of_task(task);
 
 	if (!tracee || !tracee->call_ssl)
 		return 0;
 	ssl = tracee->call_ssl;
 	tracee->call_ssl = 0;
-	call_returned(tracee, EVENT_HANDSHAKE, ssl, tracee->call_ns, result,
+	call_returned(tracee, task, EVENT_HANDSHAKE, ssl, tracee->call_ns, result,
 		      tracee->early_ssl == ssl ? HANDSHAKE_IN_EARLY_DATA : 0);
 	return 0;
 }
@@ -139,13 +139,13 @@ int BPF_KPROBE(ssl_read_early_data_entry, __u64 ssl)
 SEC("?uretprobe")
 int BPF_KRETPROBE(ssl_read_early_data_exit, int result)
 {
-	struct tracee *tracee = tracee_current();
-	__u64 ssl;
+	__u64 task = bpf_get_current_pid_tgid(), ssl;
+	struct tracee *tracee = tracee_of_task(task);
 
 	if (!tracee || !tracee->early_ssl)
 		return 0;
 	ssl = tracee->early_ssl;
 	tracee->early_ssl = 0;
-	call_returned(tracee, EVENT_EARLY_DATA, ssl, tracee->early_ns, result, 0);
+	call_returned(tracee, task, EVENT_EARLY_DATA, ssl, tracee->early_ns, result, 0);
 	return 0;
 }

@@ -10,23 +10,23 @@
 struct marks marks SEC(".maps");
 struct early_walks early_walks SEC(".maps");
 
-static __always_inline void tuple_fill(struct event_tuple *tuple, const struct sock *sk)
+static __always_inline void tuple_fill(struct event_tuple *tuple, struct sock *sk)
 {
-	const struct inet_sock *inet = (const struct inet_sock *)sk;
+	struct inet_sock *inet = (struct inet_sock *)sk;
 
 	__builtin_memset(tuple, 0, sizeof(*tuple));
-	tuple->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	tuple->family = sk->__sk_common.skc_family;
 	if (tuple->family == AF_INET6) {
 		BPF_CORE_READ_INTO(&tuple->local, sk, __sk_common.skc_v6_rcv_saddr);
 		BPF_CORE_READ_INTO(&tuple->remote, sk, __sk_common.skc_v6_daddr);
 	} else {
-		BPF_CORE_READ_INTO((__be32 *)tuple->local, sk, __sk_common.skc_rcv_saddr);
-		BPF_CORE_READ_INTO((__be32 *)tuple->remote, sk, __sk_common.skc_daddr);
+		*(__be32 *)tuple->local = sk->__sk_common.skc_rcv_saddr;
+		*(__be32 *)tuple->remote = sk->__sk_common.skc_daddr;
 	}
 	/* inet_sport outlives inet_num: at CLOSE the port was given back already */
 	tuple->local_port = bpf_ntohs(BPF_CORE_READ(inet, inet_sport));
-	tuple->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
-	tuple->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	tuple->remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
+	tuple->netns = sk->__sk_common.skc_net.net->ns.inum;
 }
 
 static __always_inline void listener_found(struct sock *sk, __u64 now)
@@ -43,7 +43,7 @@ static __always_inline void listener_found(struct sock *sk, __u64 now)
 	if (!event)
 		return;
 	tuple_fill(&event->listener.tuple, sk);
-	event->listener.tuple.local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	event->listener.tuple.local_port = sk->__sk_common.skc_num;
 	event->listener.reserved = 0;
 	event_submit(event);
 }
@@ -61,11 +61,13 @@ static __always_inline void connect_began(struct sock *sk, __u64 now)
 
 static __always_inline void opened(struct sock *sk, struct mark *mark, __u64 now)
 {
-	const struct tcp_sock *tcp = (const struct tcp_sock *)sk;
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
 	struct event_open *open;
 	struct event *event;
 	__u32 active = mark->flags & MARK_ACTIVE;
 
+	if (!tcp)
+		return;
 	event = event_reserve(EVENT_OPEN, EVENT_SIZE(event_open), now, bpf_get_socket_cookie(sk));
 	if (!event)
 		return;
@@ -75,11 +77,10 @@ static __always_inline void opened(struct sock *sk, struct mark *mark, __u64 now
 	open->listener_cookie = mark->listener_cookie;
 	open->connect_ns = mark->connect_ns;
 	open->owner = mark->owner;
-	open->srtt_us = BPF_CORE_READ(tcp, srtt_us) >> 3;
-	open->remote_isn = BPF_CORE_READ(tcp, rcv_nxt) - (__u32)BPF_CORE_READ(tcp, bytes_received);
+	open->srtt_us = tcp->srtt_us >> 3;
+	open->remote_isn = tcp->rcv_nxt - (__u32)tcp->bytes_received;
 	/* an active open's SYN was acknowledged and counted (tcp_snd_una_update) */
-	open->local_isn = BPF_CORE_READ(tcp, snd_una) - (__u32)BPF_CORE_READ(tcp, bytes_acked) +
-			  (active ? 1 : 0);
+	open->local_isn = tcp->snd_una - (__u32)tcp->bytes_acked + (active ? 1 : 0);
 	if (mark->flags & MARK_EARLY) {
 		struct early_key key = {};
 
@@ -91,28 +92,40 @@ static __always_inline void opened(struct sock *sk, struct mark *mark, __u64 now
 	event_submit(event);
 }
 
-static __always_inline void closed(struct sock *sk, struct mark *mark, int old, int new, __u64 now)
+static __always_inline void close_fill(struct event_close *close, struct sock *sk,
+				       const struct mark *mark, int old, int new)
 {
-	const struct tcp_sock *tcp = (const struct tcp_sock *)sk;
-	struct event_close *close;
-	struct event *event;
-
-	event = event_reserve(EVENT_CLOSE, EVENT_SIZE(event_close), now, bpf_get_socket_cookie(sk));
-	if (!event)
-		return;
-	close = &event->close;
-	__builtin_memset(close, 0, sizeof(*close));
 	close->flags = mark->flags & MARK_ACTIVE ? CLOSE_ACTIVE : 0;
-	close->sk_err = BPF_CORE_READ(sk, sk_err);
+	close->sk_err = sk->sk_err;
 	close->old_state = old;
 	close->new_state = new;
-	close->retransmits = BPF_CORE_READ(tcp, total_retrans);
-	close->srtt_us = BPF_CORE_READ(tcp, srtt_us) >> 3;
-	if (old == TCP_SYN_SENT) {
-		close->connect_ns = mark->connect_ns;
-		close->owner = mark->owner;
-		tuple_fill(&close->tuple, sk);
-	}
+	close->reserved = 0;
+	close->owner = mark->owner;
+}
+
+static __always_inline void closed(struct sock *sk, struct mark *mark, int old, int new, __u64 now)
+{
+	struct event *event;
+
+	event = event_reserve(EVENT_CLOSE, EVENT_CLOSE_SIZE, now, bpf_get_socket_cookie(sk));
+	if (!event)
+		return;
+	close_fill(&event->close, sk, mark, old, new);
+	event_submit(event);
+}
+
+static __always_inline void connect_failed(struct sock *sk, struct mark *mark, int new, __u64 now)
+{
+	struct event *event;
+
+	event = event_reserve(EVENT_CLOSE, EVENT_CONNECT_FAILED_SIZE, now,
+			      bpf_get_socket_cookie(sk));
+	if (!event)
+		return;
+	close_fill(&event->close, sk, mark, TCP_SYN_SENT, new);
+	event->close.connect_ns = mark->connect_ns;
+	event->close.reserved2 = 0;
+	tuple_fill(&event->close.tuple, sk);
 	event_submit(event);
 }
 
@@ -124,7 +137,7 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old, int new)
 
 	if (new == TCP_LISTEN || new == TCP_SYN_SENT) {
 		/* other protocols share this tracepoint; MPTCP's subflows are TCP */
-		if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || !tracee_current())
+		if (sk->sk_protocol != IPPROTO_TCP || !tracee_current())
 			return 0;
 		if (new == TCP_LISTEN)
 			listener_found(sk, bpf_ktime_get_ns());
@@ -150,6 +163,8 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old, int new)
 						    bpf_get_socket_cookie(sk));
 		if (event)
 			event_submit(event);
+	} else if (old == TCP_SYN_SENT) {
+		connect_failed(sk, mark, new, now);
 	} else {
 		closed(sk, mark, old, new, now);
 	}

@@ -41,17 +41,17 @@ static __always_inline void lost_count(__u64 *counter)
 	__sync_fetch_and_add(counter, 1);
 }
 
-/* Reserves an event and fills its header; NULL was counted. `size` must be a constant. */
-static __always_inline void *event_reserve(__u32 kind, __u64 size, __u64 now, __u64 cookie)
+/* Reserves an event and fills its header; NULL was counted. `size` must be a constant. `task` is
+ * bpf_get_current_pid_tgid()'s, 0 where it means nothing. */
+static __always_inline void *event_reserve_of(__u32 kind, __u64 size, __u64 now, __u64 cookie,
+					      __u64 task)
 {
 	struct event_header *header = bpf_ringbuf_reserve(&events, size, 0);
-	__u64 task;
 
 	if (!header) {
 		lost_count(&lost.by_kind[kind]);
 		return 0;
 	}
-	task = bpf_get_current_pid_tgid();
 	header->size = size;
 	header->kind = kind;
 	header->ts_ns = now;
@@ -59,6 +59,11 @@ static __always_inline void *event_reserve(__u32 kind, __u64 size, __u64 now, __
 	header->tid = (__u32)task;
 	header->cookie = cookie;
 	return header;
+}
+
+static __always_inline void *event_reserve(__u32 kind, __u64 size, __u64 now, __u64 cookie)
+{
+	return event_reserve_of(kind, size, now, cookie, bpf_get_current_pid_tgid());
 }
 
 #define EVENT_SIZE(arm) (EVENT_HEADER_SIZE + sizeof(struct arm))

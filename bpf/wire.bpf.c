@@ -54,31 +54,41 @@ struct tcp_part {
 	__u8 data_offset, flags;
 };
 
+/* The usual packet at one look: an IPv4 header without options, and the TCP header's beginning. */
+struct usual_packet {
+	__u8 version_length;
+	__u8 ip_rest[19];
+	__be32 ports;
+	struct tcp_part tcp;
+	__u8 pad[2];
+};
+#define USUAL_PACKET_LEN 34
+
 static __always_inline int packet_parse(struct __sk_buff *skb, struct packet *packet)
 {
-	struct tcp_part tcp;
-	__u8 byte;
+	struct usual_packet usual;
 	int at;
 
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
-		if (bpf_skb_load_bytes(skb, 0, &byte, 1))
+		if (bpf_skb_load_bytes(skb, 0, &usual, USUAL_PACKET_LEN))
 			return -1;
-		at = (byte & 0x0f) * 4;
+		at = (usual.version_length & 0x0f) * 4;
+		if (at != 20 && bpf_skb_load_bytes(skb, at + 4, &usual.tcp, 10))
+			return -1;
 	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
 		at = tcp_of_ipv6(skb);
-		if (at < 0)
+		if (at < 0 || bpf_skb_load_bytes(skb, at + 4, &usual.tcp, 10))
 			return -1;
 	} else {
 		return -1;
 	}
-	if (bpf_skb_load_bytes(skb, at + 4, &tcp, 10))
-		return -1;
 	packet->tcp = at;
-	packet->payload = at + (tcp.data_offset >> 4) * 4;
+	packet->payload = at + (usual.tcp.data_offset >> 4) * 4;
 	if (skb->len <= packet->payload)
 		return -1;
 	packet->len = skb->len - packet->payload;
-	packet->seq = bpf_ntohl(tcp.seq) + (tcp.flags & 0x02 ? 1 : 0); /* the SYN takes a number */
+	/* the SYN takes a number */
+	packet->seq = bpf_ntohl(usual.tcp.seq) + (usual.tcp.flags & 0x02 ? 1 : 0);
 	return 0;
 }
 
@@ -121,6 +131,8 @@ static __always_inline int load(const struct source *source, __u32 at, void *int
 	return bpf_skb_load_bytes(source->skb, source->payload + (at - source->offset), into, len);
 }
 
+/* Whatever the task on the CPU is, the packet is not its: these events name none. */
+
 /*
  * The emitters are global functions: the verifier judges them once, alone, and not again on every
  * path that leads to them. Such a function takes the context and numbers, no more than five (and on
@@ -128,8 +140,8 @@ static __always_inline int load(const struct source *source, __u32 at, void *int
  */
 __noinline int emit_small(struct __sk_buff *skb, __u32 from, __u32 at, __u32 len, __u32 flags)
 {
-	struct event *event = event_reserve(EVENT_WIRE, EVENT_SIZE(event_wire) + WIRE_SMALL,
-					    bpf_ktime_get_ns(), bpf_get_socket_cookie(skb));
+	struct event *event = event_reserve_of(EVENT_WIRE, EVENT_SIZE(event_wire) + WIRE_SMALL,
+					       bpf_ktime_get_ns(), bpf_get_socket_cookie(skb), 0);
 	__u32 n = (len - 1) & (WIRE_SMALL - 1);
 
 	if (!event)
@@ -140,7 +152,7 @@ __noinline int emit_small(struct __sk_buff *skb, __u32 from, __u32 at, __u32 len
 	event->wire.len = n + 1;
 	if (bpf_skb_load_bytes(skb, from, event->wire.bytes, n + 1))
 		event->wire.len = 0;
-	event_submit_bulk(event);
+	event_submit(event);
 	return 0;
 }
 
@@ -149,8 +161,10 @@ __noinline int emit_large(struct __sk_buff *skb, __u32 from, __u32 at, __u32 len
 	for (int i = 0; i < PIECES_PER_PACKET && len; i++) {
 		__u32 piece = len < WIRE_LARGE ? len : WIRE_LARGE;
 		__u32 n = (piece - 1) & (WIRE_LARGE - 1);
-		struct event *event = event_reserve(EVENT_WIRE, EVENT_SIZE(event_wire) + WIRE_LARGE,
-						    bpf_ktime_get_ns(), bpf_get_socket_cookie(skb));
+		struct event *event = event_reserve_of(
+			EVENT_WIRE, EVENT_SIZE(event_wire) + WIRE_LARGE, bpf_ktime_get_ns(),
+			bpf_get_socket_cookie(skb), 0);
+
 		if (!event)
 			return -1;
 		event->wire.offset = at;
@@ -175,8 +189,9 @@ __noinline int emit_early(struct __sk_buff *skb, __u32 from, __u32 seq, __u32 le
 		__u32 n = (piece - 1) & (WIRE_LARGE - 1);
 		struct event *event;
 
-		event = event_reserve(EVENT_WIRE_EARLY, EVENT_SIZE(event_wire_early) + WIRE_LARGE,
-				      bpf_ktime_get_ns(), bpf_get_socket_cookie(skb));
+		event = event_reserve_of(EVENT_WIRE_EARLY,
+					 EVENT_SIZE(event_wire_early) + WIRE_LARGE,
+					 bpf_ktime_get_ns(), bpf_get_socket_cookie(skb), 0);
 		if (!event)
 			return -1;
 		__builtin_memset(&event->wire_early.tuple, 0, sizeof(event->wire_early.tuple));

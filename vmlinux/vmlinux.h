@@ -209,7 +209,6 @@ struct tcp_sock {
 	u64 bytes_received;
 	u64 bytes_acked;
 	u32 srtt_us;
-	u32 total_retrans;
 };
 
 struct mptcp_sock {

@@ -317,10 +317,10 @@ static inline void stage_close_of(struct stage *stage, uint32_t tgid, uint64_t c
 	struct event *event =
 		EVENT_OF(&stage->any, EVENT_CLOSE, close, stage->now_ns, tgid, cookie);
 
+	event->header.size = EVENT_CLOSE_SIZE;
 	event->close.sk_err = sk_err;
 	event->close.old_state = old_state;
 	event->close.new_state = new_state;
-	event->close.srtt_us = 450;
 	stage_play(stage, event);
 }
 

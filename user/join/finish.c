@@ -17,6 +17,12 @@ bool finish_is_handshaking(const struct conn *conn)
 	return conn->phase == PHASE_OPEN && conn->hs && conn->hs->calls;
 }
 
+bool finish_is_failed_connect(const struct event *event)
+{
+	return event->close.old_state == STATE_SYN_SENT &&
+	       event->header.size >= EVENT_CONNECT_FAILED_SIZE;
+}
+
 static uint64_t later(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
@@ -232,8 +238,6 @@ static void ending_set(struct joiner *joiner, struct conn *conn, const struct ev
 
 	conn->end_ns = event->header.ts_ns;
 	conn->sk_err = close->sk_err;
-	if (close->srtt_us)
-		conn->srtt_us = close->srtt_us;
 	if (close->sk_err) {
 		conn->kernel_ended = true;
 		conn->ending = close->sk_err == ECONNRESET || close->sk_err == EPIPE ? END_PEER_RESET :
@@ -246,7 +250,7 @@ static void ending_set(struct joiner *joiner, struct conn *conn, const struct ev
 	} else {
 		conn->ending = close->new_state == STATE_CLOSE ? END_LOCAL_RESET : END_LOCAL_CLOSE;
 	}
-	if (close->old_state == STATE_SYN_SENT) {
+	if (finish_is_failed_connect(event)) {
 		conn->ending = END_CONNECT_FAILED;
 		conn->active = true;
 		conn->kernel_ended = false;

@@ -256,6 +256,7 @@ void finish_codes(struct joiner *joiner, struct conn *conn); /* codes came after
 void finish_deadline(struct joiner *joiner, struct conn *conn);
 void finish_silent(struct joiner *joiner, struct conn *conn);
 bool finish_is_handshaking(const struct conn *conn);
+bool finish_is_failed_connect(const struct event *event); /* of an EVENT_CLOSE */
 
 /* verdict.c: what nginx thinks of a certificate. `next`: what its thread did then, NULL: nothing. */
 void verdict_event(struct joiner *joiner, const struct event *event);

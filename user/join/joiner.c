@@ -248,8 +248,8 @@ static void on_close(struct joiner *joiner, const struct event *event)
 {
 	struct conn *conn = conn_find(joiner, event->header.cookie);
 
-	if (!conn && event->close.connect_ns)
-		conn = conn_new(joiner, event->header.cookie); /* a connect that failed */
+	if (!conn && finish_is_failed_connect(event))
+		conn = conn_new(joiner, event->header.cookie);
 	if (conn)
 		finish_closed(joiner, conn, event);
 }

@@ -19,7 +19,8 @@ void anonymize_event(struct event *event)
 		tuple_cut(&event->open.tuple);
 		break;
 	case EVENT_CLOSE:
-		tuple_cut(&event->close.tuple);
+		if (event->header.size >= EVENT_CONNECT_FAILED_SIZE)
+			tuple_cut(&event->close.tuple);
 		break;
 	case EVENT_WIRE:
 		if (event->wire.flags & WIRE_PROXY)
