@@ -271,7 +271,7 @@ struct tracee {
 	__u64 verify_ssl;
 	__u64 text_code, text_buffer;
 	__u64 data_out, data_flags_out, data;
-};
+} __attribute__((aligned(64))); /* what a handshake that succeeds needs is one cache line */
 
 /*
  * By tgid: a set of tags that fits in a cache line says at once that a process is not ours, and no

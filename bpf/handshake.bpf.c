@@ -8,20 +8,11 @@
  */
 #include "bpf/tlswhy.bpf.h"
 
-static __always_inline struct sock *socket_of_file(struct file *file)
-{
-	struct socket *socket = BPF_CORE_READ(file, private_data);
-
-	/* a file that is no socket has something else there */
-	if (!socket || BPF_CORE_READ(socket, file) != file)
-		return 0;
-	return BPF_CORE_READ(socket, sk);
-}
-
-/* The socket behind a file descriptor of the current process; NULL if it is not one. */
+/* The socket behind a file descriptor of the current process. */
 static __always_inline struct sock *socket_of_fd(int fd)
 {
 	struct file **table, *file = 0;
+	struct socket *socket;
 
 	/* Linux 5.11: walked with loads instead of a helper's call for each */
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
@@ -30,19 +21,22 @@ static __always_inline struct sock *socket_of_fd(int fd)
 		table = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), files, fdt, fd);
 	if (bpf_probe_read_kernel(&file, sizeof(file), &table[(__u32)fd]) || !file)
 		return 0;
-	return socket_of_file(file);
+	/* SSL_set_fd is given sockets; of anything else comes a number that no connection has */
+	socket = BPF_CORE_READ(file, private_data);
+	return BPF_CORE_READ(socket, sk);
 }
 
 static __always_inline __u64 cookie_of_fd(int fd)
 {
 	struct sock *sk = socket_of_fd(fd);
+	__u64 cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
 
-	if (!sk)
-		return 0;
-	if (bpf_core_field_exists(struct mptcp_sock, first) &&
+	/* a TCP socket got its cookie when it was established, the latest; MPTCP's has none: the
+	 * connection's first subflow stands for it */
+	if (!cookie && sk && bpf_core_field_exists(struct mptcp_sock, first) &&
 	    BPF_CORE_READ(sk, sk_protocol) == IPPROTO_MPTCP)
-		sk = BPF_CORE_READ((struct mptcp_sock *)sk, first);
-	return BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+		cookie = BPF_CORE_READ((struct mptcp_sock *)sk, first, __sk_common.skc_cookie.counter);
+	return cookie;
 }
 
 SEC("?uprobe")

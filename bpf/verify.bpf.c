@@ -33,6 +33,26 @@ int BPF_KRETPROBE(x509_store_ctx_get_error_exit, int result)
 	return 0;
 }
 
+/* ...and frees the context a moment later: the code is read from where X509_STORE_CTX_get_error has it,
+ * an offset that user space took from that function's own instruction. */
+SEC("?uprobe")
+int BPF_KPROBE(x509_store_ctx_free_entry, __u64 store)
+{
+	struct tracee *tracee = tracee_current();
+	int result = 0;
+	__u64 ssl;
+
+	if (!tracee || !store)
+		return 0;
+	ssl = tracee->call_ssl ? tracee->call_ssl : tracee->early_ssl;
+	if (!ssl || !bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_attach_cookie))
+		return 0;
+	if (!bpf_probe_read_user(&result, sizeof(result),
+				 (const void *)(store + bpf_get_attach_cookie(ctx))))
+		verify_said(EVENT_VERIFY, ssl, result, VERIFY_IN_CALL);
+	return 0;
+}
+
 /* nginx asks where it cares: once per upstream handshake with proxy_ssl_verify, and in each request
  * on a listener with ssl_verify_client. */
 SEC("?uprobe")

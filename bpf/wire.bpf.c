@@ -10,6 +10,7 @@
 
 #define RECORD_HEADER 5 /* RFC 8446 section 5.1: type, legacy version, length */
 #define RECORD_ALERT 21
+#define RECORD_HANDSHAKE 22
 #define RECORD_APPLICATION_DATA 23
 #define RECORDS_PER_PACKET 16 /* a TLS 1.2 flight with each message in a record of its own has 5 */
 #define PIECES_PER_PACKET 8 /* events of WIRE_LARGE bytes */
@@ -380,6 +381,9 @@ static __always_inline bool walk_begin(const struct source *source, struct walk 
 	if (first[0] >= 20 && first[0] <= 22 && (len == 1 || first[1] == 3)) {
 		walk->mode = WALK_TLS;
 		walk->next = at;
+		/* the first record's header need not be loaded once more */
+		if (first[0] == RECORD_HANDSHAKE && len >= RECORD_HEADER)
+			walk->next += RECORD_HEADER + ((__u32)first[3] << 8 | first[4]);
 		return true;
 	}
 	/* RFC 5246 appendix E.2: a hello in SSLv2's clothes, then TLS records */
@@ -512,9 +516,13 @@ static __always_inline void packet_seen(struct __sk_buff *skb, __u32 direction)
 	sk = skb->sk;
 	if (!sk)
 		return;
-	sk = bpf_sk_fullsock(sk);
-	if (!sk)
-		return;
+	/* before 5.11 a socket's storage is for sockets that the verifier knows to be full; the hook
+	 * has no others */
+	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
+		sk = bpf_sk_fullsock(sk);
+		if (!sk)
+			return;
+	}
 	mark = bpf_sk_storage_get(&marks, sk, 0, 0);
 	if (!mark)
 		return;

@@ -25,6 +25,10 @@ static int attach_site(struct attachment *attachment, int i, struct bpf_object *
 	struct bpf_program *program = bpf_object__find_program_by_name(object, site->program);
 	LIBBPF_OPTS(bpf_uprobe_opts, options, .retprobe = site->probe->place == PROBE_RETURN);
 
+	/* for this program alone: a kernel without cookies refuses a link that has one */
+	if (site->probe == &probes[PROBE_X509_STORE_CTX_FREE_ENTRY])
+		options.bpf_cookie = site->accessor_offset;
+
 	if (!program)
 		return -ENOENT;
 	attachment->links[i] = bpf_program__attach_uprobe_opts(program, -1, site->library->open_path,
@@ -61,6 +65,8 @@ int attach_open(struct attachment *attachment, const struct libraries *libraries
 	attachment->libraries = *libraries;
 	if (probes_resolve(&attachment->libraries, attachment->sites, why) < 0)
 		return -1;
+	if (libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_get_attach_cookie, NULL) != 1)
+		probes_without_cookie(attachment->sites);
 	for (int i = 0; i < PROBE_COUNT; i++) {
 		const struct probe_site *site = &attachment->sites[i];
 

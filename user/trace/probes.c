@@ -122,6 +122,16 @@ const struct probe probes[PROBE_COUNT] = {
 		.arguments = 0,
 		.why = "why a certificate was refused",
 	},
+	[PROBE_X509_STORE_CTX_FREE_ENTRY] = {
+		.symbol = "X509_STORE_CTX_free",
+		.program = "x509_store_ctx_free_entry",
+		.library = LIBRARY_CRYPTO,
+		.place = PROBE_ENTRY,
+		.need = PROBE_OPTIONAL,
+		.when = PROBE_ALWAYS,
+		.arguments = 1,
+		.why = "why a certificate was refused",
+	},
 	[PROBE_SSL_GET_VERIFY_RESULT_ENTRY] = {
 		.symbol = "SSL_get_verify_result",
 		.program = "ssl_get_verify_result_entry",
@@ -237,6 +247,31 @@ static void choose_error_probe(struct probe_site *sites)
 		full->when = PROBE_ALWAYS;
 }
 
+/*
+ * libssl asks X509_STORE_CTX_get_error() and then frees the context (ssl_verify_cert_chain). The first
+ * begins with the MOV that is all of it, which also tells where in the context the code is; the other
+ * can be probed at an instruction that is emulated: a twentieth of the cost.
+ */
+static void choose_verify_probe(struct probe_site *sites)
+{
+	struct probe_site *asked = &sites[PROBE_X509_STORE_CTX_GET_ERROR_EXIT];
+	struct probe_site *freed = &sites[PROBE_X509_STORE_CTX_FREE_ENTRY];
+
+	freed->chosen = freed->found && asked->found && asked->accessor &&
+			asked->accessor_width == 4 &&
+			freed->instruction.cost == PROBE_EMULATED &&
+			asked->instruction.cost == PROBE_SINGLE_STEPPED;
+	freed->accessor_offset = asked->accessor_offset;
+	asked->chosen = asked->found && !freed->chosen;
+}
+
+void probes_without_cookie(struct probe_site sites[PROBE_COUNT])
+{
+	sites[PROBE_X509_STORE_CTX_FREE_ENTRY].chosen = false;
+	sites[PROBE_X509_STORE_CTX_GET_ERROR_EXIT].chosen =
+		sites[PROBE_X509_STORE_CTX_GET_ERROR_EXIT].found;
+}
+
 int probes_resolve(const struct libraries *libraries, struct probe_site sites[PROBE_COUNT],
 		   struct failure *why)
 {
@@ -269,6 +304,7 @@ int probes_resolve(const struct libraries *libraries, struct probe_site sites[PR
 		site->chosen = true;
 	}
 	choose_error_probe(sites);
+	choose_verify_probe(sites);
 	if (missing)
 		return failure_set(why, EXIT_TARGET,
 				   "cannot trace OpenSSL in %s: it has no function %s; "

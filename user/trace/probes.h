@@ -52,6 +52,7 @@ enum probe_id {
 	PROBE_ERR_PEEK_ERROR_DATA_ENTRY,
 	PROBE_ERR_PEEK_ERROR_DATA_EXIT,
 	PROBE_X509_STORE_CTX_GET_ERROR_EXIT,
+	PROBE_X509_STORE_CTX_FREE_ENTRY,
 	PROBE_SSL_GET_VERIFY_RESULT_ENTRY,
 	PROBE_SSL_GET_VERIFY_RESULT_EXIT,
 	PROBE_X509_CHECK_HOST_EXIT,
@@ -87,5 +88,9 @@ struct probe_site {
  */
 int probes_resolve(const struct libraries *libraries, struct probe_site sites[PROBE_COUNT],
 		   struct failure *why);
+
+/* Where the kernel has no bpf_get_attach_cookie() (before 5.15), X509_STORE_CTX_free() cannot be told
+ * where the code is: X509_STORE_CTX_get_error()'s return says it then. */
+void probes_without_cookie(struct probe_site sites[PROBE_COUNT]);
 
 #endif
