@@ -17,25 +17,19 @@ enum attach_group attach_group_of(const struct probe_site *site)
 	return ATTACH_TEXTS;
 }
 
-/* pid −1: a perf event of one task makes the kernel swap contexts at each of its switches, which
- * costs every request; and it would not be inherited by workers to come. */
 static int attach_site(struct attachment *attachment, int i, struct bpf_object *object)
 {
 	const struct probe_site *site = &attachment->sites[i];
 	struct bpf_program *program = bpf_object__find_program_by_name(object, site->program);
-	LIBBPF_OPTS(bpf_uprobe_opts, options, .retprobe = site->probe->place == PROBE_RETURN);
-
-	/* for this program alone: a kernel without cookies refuses a link that has one */
-	if (site->probe == &probes[PROBE_X509_STORE_CTX_FREE_ENTRY])
-		options.bpf_cookie = site->accessor_offset;
+	uint64_t cookie = 0;
 
 	if (!program)
 		return -ENOENT;
-	attachment->links[i] = bpf_program__attach_uprobe_opts(program, -1, site->library->open_path,
-							       site->offset, &options);
-	if (!attachment->links[i])
-		return -errno;
-	return 0;
+	/* for this program alone: a kernel without cookies refuses a link that has one */
+	if (site->probe == &probes[PROBE_X509_STORE_CTX_FREE_ENTRY])
+		cookie = site->accessor_offset;
+	return uprobe_attach(&attachment->uprobes[i], program, site->library->open_path, site->offset,
+			     site->probe->place == PROBE_RETURN, cookie);
 }
 
 static bool wanted(const struct probe_site *site, bool return_probes)
@@ -84,9 +78,9 @@ int attach_open(struct attachment *attachment, const struct libraries *libraries
 	return 0;
 }
 
-/* Links that a thread of their own destroys. */
+/* Uprobes that a thread of their own detaches. */
 struct doomed {
-	struct bpf_link *links[PROBE_COUNT];
+	struct uprobe uprobes[PROBE_COUNT];
 	int count;
 };
 
@@ -95,7 +89,7 @@ static void *doom(void *arg)
 	struct doomed *doomed = arg;
 
 	for (int i = 0; i < doomed->count; i++)
-		bpf_link__destroy(doomed->links[i]);
+		uprobe_detach(&doomed->uprobes[i]);
 	free(doomed);
 	return NULL;
 }
@@ -112,10 +106,12 @@ void attach_release(struct attachment *attachment, enum attach_group group)
 		return;
 	attachment->attached[group] = false;
 	for (int i = 0; i < PROBE_COUNT; i++) {
-		if (!attachment->links[i] || attach_group_of(&attachment->sites[i]) != group)
+		struct uprobe *uprobe = &attachment->uprobes[i];
+
+		if (!uprobe_is_attached(uprobe) || attach_group_of(&attachment->sites[i]) != group)
 			continue;
-		doomed->links[doomed->count++] = attachment->links[i];
-		attachment->links[i] = NULL;
+		doomed->uprobes[doomed->count++] = *uprobe;
+		memset(uprobe, 0, sizeof(*uprobe));
 	}
 	if (pthread_create(&thread, NULL, doom, doomed))
 		doom(doomed);
@@ -123,11 +119,8 @@ void attach_release(struct attachment *attachment, enum attach_group group)
 		pthread_detach(thread);
 }
 
-/* Some 0.1 s each, one after the other: the kernel holds a lock while it waits. */
 void attach_close(struct attachment *attachment)
 {
-	for (int i = 0; i < PROBE_COUNT; i++) {
-		bpf_link__destroy(attachment->links[i]);
-		attachment->links[i] = NULL;
-	}
+	for (int i = 0; i < PROBE_COUNT; i++)
+		uprobe_detach(&attachment->uprobes[i]);
 }

@@ -2,7 +2,7 @@
 /*
  * Uprobes in one pair of libraries: those that are always there, and those that come and go.
  *
- * Detaching waits for the kernel (some 0.2 s), so it is done by a thread of its own; the ring goes on
+ * Detaching may wait for the kernel (0.1 s each), so it is done by a thread of its own; the ring goes on
  * being read.
  */
 #ifndef TLSWHY_TRACE_ATTACH_H
@@ -13,6 +13,7 @@
 #include <bpf/libbpf.h>
 
 #include "trace/probes.h"
+#include "trace/uprobe.h"
 
 /* Probes that are attached and detached together. */
 enum attach_group {
@@ -25,7 +26,7 @@ enum attach_group {
 struct attachment {
 	struct libraries libraries;
 	struct probe_site sites[PROBE_COUNT];
-	struct bpf_link *links[PROBE_COUNT];
+	struct uprobe uprobes[PROBE_COUNT];
 	bool attached[ATTACH_GROUPS];
 };
 

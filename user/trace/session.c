@@ -389,14 +389,19 @@ static int library_look(struct session *session, struct failure *why)
 static int skeleton_load(struct session *session, struct failure *why)
 {
 	struct bpf_program *program;
+	bool multi;
 	int err;
 
 	libbpf_set_print(quiet_print);
 	session->skel = tlswhy__open();
 	if (!session->skel)
 		return load_failed(-errno, why);
-	bpf_object__for_each_program(program, session->skel->obj)
+	multi = uprobe_multi_supported();
+	bpf_object__for_each_program(program, session->skel->obj) {
 		bpf_program__set_autoload(program, true);
+		if (multi && bpf_program__type(program) == BPF_PROG_TYPE_KPROBE)
+			uprobe_multi_prepare(program);
+	}
 	bpf_map__set_max_entries(session->skel->maps.events, session->config.ring_size);
 	session->skel->rodata->ring_wakeup_bytes = session->config.ring_size / 4;
 	session->skel->rodata->code_from_error_string_n = session->code_from_text;
@@ -548,7 +553,7 @@ static void names_fill(struct session *session)
 	for (int i = 0; i < PROBE_COUNT; i++) {
 		const char *symbol = attachment->sites[i].symbol;
 
-		if (!attachment->links[i]) {
+		if (!uprobe_is_attached(&attachment->uprobes[i])) {
 			if (!attachment->sites[i].found && missing < 14)
 				session->missing[missing++] = attachment->sites[i].probe->why;
 			continue;
