@@ -40,6 +40,7 @@ enum bpf_map_type {
 
 enum bpf_func_id {
 	BPF_FUNC_get_current_task_btf = 158,
+	BPF_FUNC_sock_from_file = 162,
 	BPF_FUNC_get_attach_cookie = 174,
 };
 
@@ -190,13 +191,25 @@ struct sock_common {
 	atomic64_t skc_cookie;
 };
 
+struct kernfs_node {
+	u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct sock_cgroup_data {
+	struct cgroup *cgroup;
+};
+
 struct socket;
 
 struct sock {
 	struct sock_common __sk_common;
 	u16 sk_protocol;
 	int sk_err;
-	struct socket *sk_socket;
+	struct sock_cgroup_data sk_cgrp_data;
 };
 
 struct inet_sock {
@@ -239,6 +252,29 @@ struct task_struct {
 	pid_t tgid;
 	int exit_code;
 	struct files_struct *files;
+};
+
+struct seq_file;
+
+struct bpf_iter_meta {
+	union {
+		struct seq_file *seq;
+	} __attribute__((aligned(8)));
+	u64 session_id;
+	u64 seq_num;
+};
+
+struct bpf_iter__task_file {
+	union {
+		struct bpf_iter_meta *meta;
+	} __attribute__((aligned(8)));
+	union {
+		struct task_struct *task;
+	} __attribute__((aligned(8)));
+	u32 fd;
+	union {
+		struct file *file;
+	} __attribute__((aligned(8)));
 };
 
 struct sk_buff;

@@ -13,8 +13,8 @@
 
 #include "join/joiner.h"
 #include "trace/attach.h"
-#include "trace/cgroup.h"
 #include "trace/listeners.h"
+#include "trace/scope.h"
 #include "tlswhy.skel.h"
 
 #define SECOND_NS UINT64_C(1000000000)
@@ -46,6 +46,7 @@ struct session {
 	void *arg;
 	struct tlswhy *skel;
 	struct ring_buffer *ring;
+	struct scope scope;
 	struct bpf_link *links[16];
 	int link_count;
 	struct attachment *attachments[ATTACHMENTS_MAX];
@@ -219,6 +220,7 @@ static bool newcomer_settled(struct session *session, const struct newcomer *new
 		process_track(session, newcomer->pid, ROLE_MASTER);
 	else if (process.role == ROLE_MASTER)
 		return false; /* a fork that has its parent's title still */
+	scope_admit(&session->scope, newcomer->pid);
 	add_process(session, newcomer->pid, process.role);
 	return true;
 }
@@ -464,23 +466,6 @@ static int processes_attach(struct session *session, struct failure *why)
 	return 0;
 }
 
-static int wire_attach(struct session *session, struct failure *why)
-{
-	int cgroup = cgroup_open_root(why), err;
-
-	if (cgroup < 0)
-		return -1;
-	err = link_add(session,
-		       bpf_program__attach_cgroup(session->skel->progs.wire_ingress, cgroup),
-		       "cgroup_skb/ingress", why);
-	if (!err)
-		err = link_add(session,
-			       bpf_program__attach_cgroup(session->skel->progs.wire_egress, cgroup),
-			       "cgroup_skb/egress", why);
-	close(cgroup);
-	return err;
-}
-
 /* struct mark of bpf/tlswhy.bpf.h begins with the listener's cookie; all else is zero at first. */
 static int listener_mark(const struct listener *listener, void *data)
 {
@@ -540,7 +525,10 @@ static int attach_all(struct session *session, struct failure *why)
 			    role_of(session->target, &session->target->processes[i]));
 	if (library_attach(session, library_pid(session->target), why) < 0)
 		return -1;
-	if (wire_attach(session, why) < 0 || tracing_attach(session, sockets, 2, why) < 0)
+	session->scope.ingress = session->skel->progs.wire_ingress;
+	session->scope.egress = session->skel->progs.wire_egress;
+	session->scope.listeners = session->skel->progs.listener_cgroups;
+	if (scope_open(&session->scope, session->target, why) < 0 || tracing_attach(session, sockets, 2, why) < 0)
 		return -1;
 	return listeners_mark(session, why);
 }
@@ -599,6 +587,7 @@ void session_close(struct session *session)
 	/* sockets first: no connection begins that is half seen */
 	for (int i = session->link_count; i-- > 0;)
 		bpf_link__destroy(session->links[i]);
+	scope_close(&session->scope);
 	for (int i = 0; i < session->attachment_count; i++) {
 		attach_close(session->attachments[i]);
 		free(session->attachments[i]);
