@@ -92,12 +92,24 @@ cleanup()
 		is_over "${PIDS[i]}" || stop "${PIDS[i]}" TERM
 	done
 	[ -z "$WORK" ] || rm -rf "$WORK"
+	rmdir "${CGROUP_ROOT:-/nonexistent}"/tlswhy-bench-$$-* 2>/dev/null
 }
 trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
 # ---- nginx -------------------------------------------------------------------------------------
+
+# A cgroup of its own, as a service manager gives each nginx: the peers are not in it, and a tracer's
+# programs for packets are felt by their own nginx alone.
+CGROUP_ROOT=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+enter_cgroup()
+{
+	local cgroup=$CGROUP_ROOT/tlswhy-bench-$$-$1
+	[ -n "$CGROUP_ROOT" ] && mkdir -p "$cgroup" 2>/dev/null &&
+		echo "$BASHPID" 2>/dev/null >"$cgroup/cgroup.procs" && return
+	say "no cgroup for $1: it shares its peers'"
+}
 
 library_path() { ldd "$NGINX" | awk -v name="$1" 'index($1, name) == 1 { print $3 }'; }
 
@@ -194,8 +206,12 @@ start_nginx()
 		die "cannot copy nginx and its libraries"
 	fi
 	write_config "$directory" "$port" "$BACKEND_PORT"
-	LD_LIBRARY_PATH=$directory taskset -c "$cpu" "$directory/${NGINX##*/}" -p "$directory/" \
-		-c "$directory/nginx.conf" -g 'daemon off;' 2>"$directory/start.log" &
+	(
+		enter_cgroup "$name"
+		LD_LIBRARY_PATH=$directory exec taskset -c "$cpu" "$directory/${NGINX##*/}" \
+			-p "$directory/" -c "$directory/nginx.conf" -g 'daemon off;' \
+			2>"$directory/start.log"
+	) &
 	MASTER[$name]=$! PORT[$name]=$port
 	PIDS+=($!)
 	within 10 only_child "${MASTER[$name]}" ||
