@@ -12,7 +12,7 @@ usage()
 {
 	cat <<-END
 	usage: scripts/bench.sh [--rounds N] [--count N] [--in-flight N] [--quick]
-	                        [--histogram] [--only KIND]... [--without CONDITION]...
+	                        [--histogram] [--cgroups] [--only KIND]... [--without CONDITION]...
 
 	  --rounds N    interleaved rounds (45)
 	  --count N     full handshakes in a slice; cheaper kinds make more in the same time (100)
@@ -21,13 +21,15 @@ usage()
 	  --quick       a tenth of everything: shows that it works, proves no number
 	  --histogram   the bpftrace script keeps its histogram alone and prints no line per handshake:
 	                a cheaper script, so a harder promise
+	  --cgroups     each nginx in a cgroup of its own, as under a service manager: tlswhy then attaches
+	                its packets' programs there alone, and the untraced ones do not feel them
 	  --only KIND   full13 full12 resumed13 resumed12 refused flood up13 up12 keepalive; then
 	                nothing but the rounds is run
 	  --without CONDITION   floor, bpftrace or tlswhy: its promises are then skipped
 	END
 }
 
-ROUNDS=45 COUNT=100 IN_FLIGHT=1 MANY=20000 SWITCHES=10 QUICK='' ONLY='' WITHOUT=' ' HISTOGRAM=''
+ROUNDS=45 COUNT=100 IN_FLIGHT=1 MANY=20000 SWITCHES=10 QUICK='' ONLY='' WITHOUT=' ' HISTOGRAM='' CGROUPS=''
 KINDS='full13 full12 resumed13 resumed12 refused flood up13 up12 keepalive'
 CONDITIONS='none again floor bpftrace tlswhy'
 while [ $# -gt 0 ]; do
@@ -37,6 +39,7 @@ while [ $# -gt 0 ]; do
 	--in-flight) IN_FLIGHT=${2:?}; shift ;;
 	--quick) ROUNDS=5 COUNT=40 MANY=2000 SWITCHES=3 QUICK=yes ;;
 	--histogram) HISTOGRAM=yes ;;
+	--cgroups) CGROUPS=yes ;;
 	--only) ONLY+=" ${2:?}"; shift ;;
 	--without) WITHOUT+="${2:?} "; shift ;;
 	--help) usage; exit 0 ;;
@@ -106,6 +109,7 @@ CGROUP_ROOT=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
 enter_cgroup()
 {
 	local cgroup=$CGROUP_ROOT/tlswhy-bench-$$-$1
+	[ -n "$CGROUPS" ] || return
 	[ -n "$CGROUP_ROOT" ] && mkdir -p "$cgroup" 2>/dev/null &&
 		echo "$BASHPID" 2>/dev/null >"$cgroup/cgroup.procs" && return
 	say "no cgroup for $1: it shares its peers'"

@@ -37,9 +37,9 @@ struct trace {
 	int epoll, timer, signals;
 	bool stop;
 	uint64_t end_ns; /* of --duration; 0: none */
-	/* What attaching said before the output was open. */
-	struct event early[256];
-	int early_count;
+	/* What attaching said before the output was open: a process or a listening socket each. */
+	struct event *early;
+	size_t early_count, early_room;
 };
 
 static uint64_t clock_ns(clockid_t id)
@@ -50,15 +50,29 @@ static uint64_t clock_ns(clockid_t id)
 	return (uint64_t)now.tv_sec * SECOND_NS + now.tv_nsec;
 }
 
+static void early_keep(struct trace *trace, const struct event *event)
+{
+	if (event->header.size > sizeof(*event))
+		return; /* of the ring, which is not read yet: there is none such */
+	if (trace->early_count == trace->early_room) {
+		size_t room = trace->early_room ? 2 * trace->early_room : 64;
+		struct event *more = reallocarray(trace->early, room, sizeof(*more));
+
+		if (!more)
+			return;
+		trace->early = more;
+		trace->early_room = room;
+	}
+	memcpy(&trace->early[trace->early_count++], event, event->header.size);
+}
+
 static void on_event(void *arg, const struct event *event)
 {
 	struct trace *trace = arg;
 	int err;
 
 	if (!trace->pipeline_ready) {
-		/* processes and listeners: small events, as many as nginx has of them */
-		if (trace->early_count < 256 && event->header.size <= sizeof(trace->early[0]))
-			memcpy(&trace->early[trace->early_count++], event, event->header.size);
+		early_keep(trace, event);
 		return;
 	}
 	if (trace->recording && !trace->recording_err) {
@@ -179,8 +193,9 @@ static int attach(struct trace *trace, struct failure *why)
 	if (!trace->pipeline_ready)
 		trace->pipeline.begin_ns = clock_ns(CLOCK_MONOTONIC);
 	trace->pipeline_ready = true;
-	for (int i = 0; i < trace->early_count; i++)
+	for (size_t i = 0; i < trace->early_count; i++)
 		on_event(trace, &trace->early[i]);
+	trace->early_count = 0;
 	fprintf(stderr, "tlswhy: tracing nginx PID %d\n", trace->target.pid);
 	return 0;
 }
@@ -222,6 +237,15 @@ static int loop_open(struct trace *trace, struct failure *why)
 		return failure_set(why, EXIT_RUNTIME, "cannot wait for events: %s; see ulimit -n",
 				   strerror(errno));
 	return 0;
+}
+
+/* The end is being written; to whom that takes too long, a second signal ends it. */
+static void signals_give_back(void)
+{
+	sigset_t mask;
+
+	sigfillset(&mask);
+	sigprocmask(SIG_UNBLOCK, &mask, NULL);
 }
 
 static void loop_turn(struct trace *trace)
@@ -312,6 +336,7 @@ int command_trace(const struct options *options, struct failure *why)
 	run(trace);
 	if (trace->session)
 		session_read(trace->session);
+	signals_give_back();
 	err = pipeline_finish(&trace->pipeline, clock_ns(CLOCK_MONOTONIC));
 	if (err < 0)
 		failure_set(why, EXIT_RUNTIME, "cannot write records: %s; see where stdout goes",
@@ -327,6 +352,7 @@ out:
 	close(trace->epoll);
 	close(trace->timer);
 	close(trace->signals);
+	free(trace->early);
 	free(trace);
 	return err < 0 ? -1 : 0;
 }

@@ -175,6 +175,7 @@ static void call_note(struct conn *conn, struct thread *thread, const struct eve
 	hs->last_return_ns = now_ns;
 	hs->last_failed = call->result < 1;
 	codes_move(&hs->inside, &thread->inside);
+	thread->last_code = NULL;
 	if (thread->verify_ssl == call->ssl && thread->verify_result >= 0)
 		conn->verify_code = thread->verify_result;
 	thread->verify_result = -1;
@@ -206,6 +207,7 @@ static void on_call(struct joiner *joiner, const struct event *event)
 		conn = conn_of_ssl(joiner, event->header.tgid, call->ssl);
 	if (!conn || conn->phase != PHASE_OPEN || !conn_handshake(conn)) {
 		codes_clear(&thread->inside);
+		thread->last_code = NULL;
 		return;
 	}
 	if (!early && call->flags & HANDSHAKE_IN_EARLY_DATA) {

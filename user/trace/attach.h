@@ -45,4 +45,23 @@ void attach_release(struct attachment *attachment, enum attach_group group);
 
 void attach_close(struct attachment *attachment);
 
+/* Different OpenSSLs at once: the old one and the new one of a binary upgrade, and room for more. */
+#define ATTACHMENTS_MAX 8
+
+struct attachments {
+	struct bpf_object *object;
+	bool return_probes;
+	struct attachment *list[ATTACHMENTS_MAX];
+	int count;
+};
+
+/* Probes the libraries that a process maps, every group, unless they are probed already. 0, or -1
+ * with *why: right after an exec none may be mapped yet. */
+int attachments_add(struct attachments *attachments, pid_t pid, struct failure *why);
+
+/* Attaches or releases a group in all of them. */
+void attachments_set(struct attachments *attachments, enum attach_group group, bool attached);
+
+void attachments_close(struct attachments *attachments);
+
 #endif

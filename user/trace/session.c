@@ -15,12 +15,11 @@
 #include "trace/attach.h"
 #include "trace/listeners.h"
 #include "trace/scope.h"
+#include "trace/tracees.h"
 #include "tlswhy.skel.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 
-/* Different OpenSSLs at once: the old one and the new one of a binary upgrade, and room for more. */
-#define ATTACHMENTS_MAX 8
 /* Processes whose title or library is not known yet, right after a fork or an exec. */
 #define NEWCOMERS_MAX 256
 /* A worker sets its title within milliseconds; the dynamic linker is as quick. */
@@ -49,12 +48,11 @@ struct session {
 	struct scope scope;
 	struct bpf_link *links[16];
 	int link_count;
-	struct attachment *attachments[ATTACHMENTS_MAX];
-	int attachment_count;
+	struct attachments attachments;
 	struct newcomer newcomers[NEWCOMERS_MAX];
 	int newcomer_count;
 	bool code_from_text; /* see code_from_error_string_n */
-	int alive; /* processes of the target */
+	struct tracees tracees;
 	struct event_lost lost; /* as told last */
 	uint64_t broken; /* ring records that event_check() refused */
 	uint64_t codes, codes_since_ns; /* this second's error codes */
@@ -115,35 +113,6 @@ static void add_lost(struct session *session)
 
 /* ---- processes -------------------------------------------------------------------------------- */
 
-/* The kernel side's table of processes, see bpf/abi.h: a place for it, or the one it has; −1. */
-static int process_place(const struct session *session, pid_t pid)
-{
-	const __u32 *tags = session->skel->bss->tracee_tags;
-	int first = pid % TRACEE_SETS * TRACEE_WAYS, free_place = -1;
-
-	for (int i = first; i < first + TRACEE_WAYS; i++) {
-		if (tags[i] == (__u32)pid)
-			return i;
-		if (!tags[i] && free_place < 0)
-			free_place = i;
-	}
-	return free_place;
-}
-
-/* True if it was not tracked before. */
-static bool process_track(struct session *session, pid_t pid, uint32_t role)
-{
-	int place = process_place(session, pid);
-	bool known;
-
-	if (place < 0)
-		return false;
-	known = session->skel->bss->tracee_tags[place] == (__u32)pid;
-	session->skel->bss->tracees[place].role = role;
-	session->skel->bss->tracee_tags[place] = pid;
-	return !known;
-}
-
 static void newcomer_add(struct session *session, pid_t pid, bool exec)
 {
 	struct newcomer *newcomer;
@@ -156,52 +125,9 @@ static void newcomer_add(struct session *session, pid_t pid, bool exec)
 	newcomer->exec = exec;
 }
 
-static struct attachment *attachment_of(struct session *session, const struct libraries *libraries)
-{
-	for (int i = 0; i < session->attachment_count; i++) {
-		const struct libraries *known = &session->attachments[i]->libraries;
-
-		if (library_same(&known->list[known->index[LIBRARY_SSL]],
-				 &libraries->list[libraries->index[LIBRARY_SSL]]) &&
-		    library_same(&known->list[known->index[LIBRARY_CRYPTO]],
-				 &libraries->list[libraries->index[LIBRARY_CRYPTO]]))
-			return session->attachments[i];
-	}
-	return NULL;
-}
-
-/* Probes the libraries a process maps, unless they are probed already. */
 static int library_attach(struct session *session, pid_t pid, struct failure *why)
 {
-	struct libraries *libraries;
-	struct attachment *attachment;
-	int err = -1;
-
-	libraries = calloc(1, sizeof(*libraries));
-	attachment = calloc(1, sizeof(*attachment));
-	if (!libraries || !attachment)
-		failure_set(why, EXIT_RUNTIME, "cannot attach: out of memory; free some");
-	else if (library_find(pid, libraries, why) < 0)
-		;
-	else if (attachment_of(session, libraries))
-		err = 0;
-	else if (session->attachment_count >= ATTACHMENTS_MAX)
-		failure_set(why, EXIT_RUNTIME,
-			    "cannot attach: more than %d OpenSSL libraries; start tlswhy again",
-			    ATTACHMENTS_MAX);
-	else if (!attach_open(attachment, libraries, session->skel->obj,
-			      session->config.return_probes, why)) {
-		attach_group(attachment, session->skel->obj, ATTACH_TEXTS,
-			     session->config.return_probes);
-		attach_group(attachment, session->skel->obj, ATTACH_SESSIONS,
-			     session->config.return_probes);
-		session->attachments[session->attachment_count++] = attachment;
-		attachment = NULL;
-		err = 0;
-	}
-	free(attachment);
-	free(libraries);
-	return err;
+	return attachments_add(&session->attachments, pid, why);
 }
 
 /* A process that forked or executed: what it is, and which library it maps, shows a moment later. */
@@ -217,7 +143,7 @@ static bool newcomer_settled(struct session *session, const struct newcomer *new
 	if (process.role == ROLE_UNKNOWN)
 		return false;
 	if (process.role == ROLE_MASTER && newcomer->exec)
-		process_track(session, newcomer->pid, ROLE_MASTER);
+		tracees_enter(&session->tracees, newcomer->pid, ROLE_MASTER);
 	else if (process.role == ROLE_MASTER)
 		return false; /* a fork that has its parent's title still */
 	scope_admit(&session->scope, newcomer->pid);
@@ -244,13 +170,7 @@ static void newcomers_look(struct session *session)
 
 static void group_set(struct session *session, enum attach_group group, bool attached)
 {
-	for (int i = 0; i < session->attachment_count; i++) {
-		if (attached)
-			attach_group(session->attachments[i], session->skel->obj, group,
-				     session->config.return_probes);
-		else
-			attach_release(session->attachments[i], group);
-	}
+	attachments_set(&session->attachments, group, attached);
 }
 
 void session_want_texts(struct session *session)
@@ -303,14 +223,10 @@ static int ring_record(void *arg, void *data, size_t size)
 	adapt(session, event);
 	switch (event->header.kind) {
 	case EVENT_FORK:
-		session->alive++;
 		newcomer_add(session, event->fork.child, false);
 		break;
 	case EVENT_EXEC:
 		newcomer_add(session, event->header.tgid, true);
-		break;
-	case EVENT_EXIT:
-		session->alive--;
 		break;
 	}
 	session->on_event(session->arg, event);
@@ -345,7 +261,7 @@ int session_fd(const struct session *session)
 
 bool session_target_gone(const struct session *session)
 {
-	return session->alive <= 0;
+	return !tracees_any(&session->tracees);
 }
 
 /* ---- open ------------------------------------------------------------------------------------- */
@@ -411,6 +327,10 @@ static int skeleton_load(struct session *session, struct failure *why)
 	err = tlswhy__load(session->skel);
 	if (err)
 		return load_failed(err, why);
+	session->attachments.object = session->skel->obj;
+	session->attachments.return_probes = session->config.return_probes;
+	session->tracees.tags = session->skel->bss->tracee_tags;
+	session->tracees.table = session->skel->bss->tracees;
 	session->ring = ring_buffer__new(bpf_map__fd(session->skel->maps.events), ring_record,
 					 session, NULL);
 	return session->ring ? 0 : load_failed(-errno, why);
@@ -457,8 +377,8 @@ static int processes_attach(struct session *session, struct failure *why)
 
 			if (target->single && process->pid != target->pid)
 				continue;
-			if (process_track(session, process->pid, process->role))
-				session->alive++;
+			if (!tracees_enter(&session->tracees, process->pid, process->role))
+				session->skel->bss->lost.map_full++;
 		}
 		if (!pass && tracing_attach(session, programs, 4, why) < 0)
 			return -1;
@@ -535,7 +455,7 @@ static int attach_all(struct session *session, struct failure *why)
 
 static void names_fill(struct session *session)
 {
-	const struct attachment *attachment = session->attachments[0];
+	const struct attachment *attachment = session->attachments.list[0];
 	int count = 0, missing = 0;
 
 	for (int i = 0; i < PROBE_COUNT; i++) {
@@ -588,10 +508,7 @@ void session_close(struct session *session)
 	for (int i = session->link_count; i-- > 0;)
 		bpf_link__destroy(session->links[i]);
 	scope_close(&session->scope);
-	for (int i = 0; i < session->attachment_count; i++) {
-		attach_close(session->attachments[i]);
-		free(session->attachments[i]);
-	}
+	attachments_close(&session->attachments);
 	ring_buffer__free(session->ring);
 	tlswhy__destroy(session->skel);
 	free(session);
@@ -599,7 +516,7 @@ void session_close(struct session *session)
 
 const struct libraries *session_libraries(const struct session *session)
 {
-	return &session->attachments[0]->libraries;
+	return &session->attachments.list[0]->libraries;
 }
 
 const char *const *session_probes(const struct session *session)
