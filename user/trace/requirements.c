@@ -246,10 +246,9 @@ static void test_tracepoints(const struct tester *tester, struct requirement *re
 
 static void test_tcp(struct tester *tester, struct requirement *requirement)
 {
-	static const char *const names[] = {"inet_sock_set_state", "tcp_receive_reset",
-					    "tcp_send_reset", "tcp_retransmit_skb"};
+	static const char *const names[] = {"inet_sock_set_state", "tcp_retransmit_skb"};
 
-	test_tracepoints(tester, requirement, names, 4);
+	test_tracepoints(tester, requirement, names, 2);
 }
 
 static void test_processes(struct tester *tester, struct requirement *requirement)
