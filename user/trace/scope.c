@@ -28,12 +28,14 @@ static int links_attach(const struct scope *scope, int cgroup, struct bpf_link *
 /* Do all processes live in one cgroup, that is not the root? */
 static bool processes_agree(struct scope *scope, const struct target *target)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX] = "";
 
 	for (int i = 0; i < target->process_count; i++) {
-		if (cgroup_of_process(target->processes[i].pid, i ? path : scope->path, PATH_MAX) < 0)
+		if (cgroup_of_process(target->processes[i].pid, path, sizeof(path)) < 0)
 			return false;
-		if (i && strcmp(path, scope->path))
+		if (!i)
+			memcpy(scope->path, path, sizeof(path));
+		else if (strcmp(path, scope->path))
 			return false;
 	}
 	return target->process_count && strcmp(scope->path, "/") && scope->path[0] == '/' &&
