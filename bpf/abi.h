@@ -117,7 +117,6 @@ enum {
 	WIRE_START = 1 << 0,
 	WIRE_NOT_TLS = 1 << 1, /* at most 12 bytes that name a protocol that is not TLS */
 	WIRE_PROXY = 1 << 2, /* exactly a PROXY header */
-	WIRE_GAP = 1 << 3, /* a segment was missed: nothing more comes for this direction */
 };
 
 /* The two sizes an EVENT_WIRE is reserved in: a handshake's usual message, and a flight's share. */

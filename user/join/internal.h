@@ -27,10 +27,9 @@ struct handshake {
 	uint8_t *hello_body;
 	struct client_hello hello;
 	uint8_t sslv2_ciphers[256];
-	bool hello_seen, hello_broken;
+	bool hello_seen;
 	bool server_hello_seen, server_certificate_seen, certificate_request_seen;
 	bool client_certificate_seen, session_id_echoed;
-	bool wire_broken; /* a record that no TLS has came from the peer */
 	char alpn[256];
 	struct record_tls tls;
 	struct record_alert alerts[RECORD_ALERTS_MAX];
@@ -66,13 +65,13 @@ struct conn {
 	struct conn *prev, *next; /* one of the joiner's lists */
 	struct conn_list *list;
 	struct event_tuple tuple;
-	bool opened, active, proxy_header_seen, local_spoke, local_spoke_first, ssl_seen;
-	bool peer_fin, kernel_ended, name_check_failed, rejected, early_provisional;
+	bool opened, active, proxy_header_seen, local_spoke, local_spoke_first;
+	bool peer_fin, kernel_ended, name_check_failed, rejected;
 	enum phase phase;
 	enum ending ending;
 	uint64_t open_ns, connect_ns, listener_cookie;
 	uint64_t first_in_ns, last_out_ns, last_in_ns;
-	uint64_t peer_fin_ns, end_ns; /* end: TCP's, by nginx or the kernel */
+	uint64_t end_ns; /* TCP's, by nginx or the kernel */
 	uint64_t done_ns; /* SSL_do_handshake returned 1 */
 	uint64_t deadline_ns; /* of the hold, or of settling */
 	uint64_t ssl; /* 0: not bound */

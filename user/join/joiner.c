@@ -120,7 +120,6 @@ static struct conn *conn_of_first(struct joiner *joiner, const struct event *eve
 	if (conn->phase == PHASE_WRITTEN && conn->done_ns)
 		return conn;
 	conn_bind(joiner, conn, event->header.tgid, ssl);
-	conn->ssl_seen = true;
 	if (conn->active)
 		upstream_proved(joiner, conn);
 	else if (conn->opened)
@@ -240,10 +239,8 @@ static void on_peer_fin(struct joiner *joiner, const struct event *event)
 {
 	struct conn *conn = conn_find(joiner, event->header.cookie);
 
-	if (!conn)
-		return;
-	conn->peer_fin = true;
-	conn->peer_fin_ns = event->header.ts_ns;
+	if (conn)
+		conn->peer_fin = true;
 }
 
 static void on_close(struct joiner *joiner, const struct event *event)

@@ -50,7 +50,6 @@ static void rung_add(const struct feed *feed, uint64_t ts_ns, bool is_alert, uin
 static void client_hello_seen(const struct feed *feed, const uint8_t *body, size_t len, bool sslv2)
 {
 	struct handshake *hs = feed->hs;
-	int err;
 
 	if (hs->hello_seen)
 		return; /* the second one, after a HelloRetryRequest: the offer was in the first */
@@ -58,11 +57,13 @@ static void client_hello_seen(const struct feed *feed, const uint8_t *body, size
 	if (!hs->hello_body)
 		return;
 	memcpy(hs->hello_body, body, len);
-	err = sslv2 ? client_hello_parse_sslv2(&hs->hello, hs->hello_body, len, hs->sslv2_ciphers,
-					       sizeof(hs->sslv2_ciphers)) :
-		      client_hello_parse(&hs->hello, hs->hello_body, len);
+	/* of a broken one what was read before the break is kept: its SNI */
+	if (sslv2)
+		client_hello_parse_sslv2(&hs->hello, hs->hello_body, len, hs->sslv2_ciphers,
+					 sizeof(hs->sslv2_ciphers));
+	else
+		client_hello_parse(&hs->hello, hs->hello_body, len);
 	hs->hello_seen = true;
-	hs->hello_broken = err < 0;
 	if (hs->hello.has_ech)
 		hs->tls.ech = ECH_OFFERED;
 }
@@ -208,24 +209,12 @@ static void on_sslv2_hello(void *arg, uint64_t ts_ns, const uint8_t *body, size_
 		client_hello_seen(feed, body, len, true);
 }
 
-static void on_broken(void *arg, uint64_t ts_ns, const uint8_t *header, size_t len)
-{
-	const struct feed *feed = arg;
-
-	(void)ts_ns;
-	(void)header;
-	(void)len;
-	if (feed->direction == WIRE_IN)
-		feed->hs->wire_broken = true;
-}
-
 static const struct stream_sink sink = {
 	.message = on_message,
 	.alert = on_alert,
 	.change_cipher_spec = on_change_cipher_spec,
 	.encrypted = on_encrypted,
 	.sslv2_hello = on_sslv2_hello,
-	.broken = on_broken,
 };
 
 static void first_bytes_keep(struct conn *conn, const uint8_t *bytes, size_t len)
