@@ -21,6 +21,17 @@ Test(joiner_verdict, upstream_refuses_after_success)
 	cr_assert_eq(record_at(0)->alerts[0].direction, ALERT_RECEIVED);
 }
 
+/* A reset ends it while its record is held: nothing more comes for it, and it is written once. */
+Test(joiner_verdict, upstream_held_and_reset)
+{
+	establish_upstream(1, SSL_A);
+	stage_close_of(stage, STRANGER, 1, ECONNRESET, TCP_STATE_ESTABLISHED, TCP_STATE_CLOSE);
+	stage_code(stage, ERROR_ALERT(116));
+	stage_pass(stage, 3 * SECOND);
+	stage_finish(stage);
+	assert_one(OUTCOME_FAILED);
+}
+
 /* SSL_shutdown that fails on data still to come is no failed handshake (SSL_R 291). */
 Test(joiner_verdict, code_of_data_while_held)
 {

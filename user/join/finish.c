@@ -107,8 +107,7 @@ static void decide(struct joiner *joiner, struct conn *conn)
 
 void finish_silent(struct joiner *joiner, struct conn *conn)
 {
-	if (!uncertain(joiner, conn))
-		report_write(joiner, conn, outcome_silent(conn), conn->end_ns);
+	report_write(joiner, conn, outcome_silent(conn), conn->end_ns);
 	conn_free(joiner, conn);
 }
 
@@ -124,7 +123,6 @@ static bool of_others(const struct joiner *joiner, const struct conn *conn)
 static void silent_ended(struct joiner *joiner, struct conn *conn)
 {
 	struct listener_group *group;
-
 	bool dialogue, tls;
 
 	if (conn->active) {
@@ -136,7 +134,8 @@ static void silent_ended(struct joiner *joiner, struct conn *conn)
 		dialogue = !conn->opened || conn->local_spoke_first || of_others(joiner, conn);
 		tls = group && group->does_tls;
 	}
-	if (dialogue) {
+	/* a loss may have hidden its SSL; that the events are missing was counted */
+	if (dialogue || uncertain(joiner, conn)) {
 		conn_free(joiner, conn);
 	} else if (tls) {
 		finish_silent(joiner, conn);
@@ -224,8 +223,9 @@ void finish_established(struct joiner *joiner, struct conn *conn, uint64_t ts_ns
 		hold(joiner, conn, ts_ns + SETTLE_NS);
 }
 
-/* Nobody refused it: it need not be held any longer. */
-void finish_accepted(struct joiner *joiner, struct conn *conn)
+/* It need not be held any longer. Where the kernel ended the connection no close is to come: it is
+ * kept for a moment, for codes. */
+void finish_release(struct joiner *joiner, struct conn *conn)
 {
 	if (conn->phase == PHASE_HELD && write_established(joiner, conn) && conn->kernel_ended)
 		hold(joiner, conn, conn->end_ns + SETTLE_NS);
@@ -310,7 +310,7 @@ void finish_codes(struct joiner *joiner, struct conn *conn)
 			decide(joiner, conn);
 		break;
 	case PHASE_HELD:
-		write_established(joiner, conn);
+		finish_release(joiner, conn);
 		break;
 	case PHASE_WRITTEN:
 		ts_ns = conn->hs->queue.at[conn->hs->queue.count - 1].ts_ns;
@@ -328,7 +328,7 @@ void finish_rejected(struct joiner *joiner, struct conn *conn)
 		return;
 	conn->rejected = true;
 	if (conn->phase == PHASE_HELD)
-		write_established(joiner, conn);
+		finish_release(joiner, conn);
 	else if (conn->phase == PHASE_WRITTEN)
 		report_write(joiner, conn, OUTCOME_REJECTED, joiner->now_ns);
 }

@@ -250,7 +250,7 @@ void texts_free(struct joiner *joiner);
 void finish_established(struct joiner *joiner, struct conn *conn, uint64_t ts_ns);
 void finish_closed(struct joiner *joiner, struct conn *conn, const struct event *event);
 void finish_rejected(struct joiner *joiner, struct conn *conn);
-void finish_accepted(struct joiner *joiner, struct conn *conn);
+void finish_release(struct joiner *joiner, struct conn *conn);
 void finish_codes(struct joiner *joiner, struct conn *conn); /* codes came after the record */
 void finish_deadline(struct joiner *joiner, struct conn *conn);
 void finish_silent(struct joiner *joiner, struct conn *conn);

@@ -27,7 +27,7 @@ void verdict_settle(struct joiner *joiner, struct thread *thread, const struct e
 	if (refused)
 		finish_rejected(joiner, conn);
 	else
-		finish_accepted(joiner, conn);
+		finish_release(joiner, conn);
 }
 
 static void asked_of_client(struct joiner *joiner, struct thread *thread, struct conn *conn,
